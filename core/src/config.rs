@@ -1,0 +1,115 @@
+//! What a person can set, with its bounds.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::plan::SyncMode;
+use crate::id::{RemoteId, StoreId, UnitId};
+use crate::time::Ms;
+
+/// Everything that a machine is built from. A trace starts with it.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Config {
+    /// Seed of the jitter. Two agents should have different ones.
+    pub seed: u64,
+    /// The servers.
+    pub remotes: Vec<(RemoteId, GateConfig)>,
+    /// The workspaces.
+    pub workspaces: Vec<(UnitId, WorkspaceConfig)>,
+}
+
+/// Limits towards one server.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct GateConfig {
+    /// Requests at once, at most. 1 to 64, default 16.
+    pub concurrency: u32,
+    /// Requests in a second, at most. 1 to 10,000, default 2,000.
+    pub per_second: u32,
+}
+
+/// One workspace.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct WorkspaceConfig {
+    /// Its server.
+    pub remote: RemoteId,
+    /// Its store.
+    pub store: StoreId,
+    /// The remote directory that is mirrored: `/`, or a path without a trailing `/`.
+    pub base: String,
+    /// Which way bytes go.
+    pub mode: SyncMode,
+    /// Exit when in step (`--once`).
+    pub once: bool,
+    /// `--once` gives up after this long without progress. Default 10 min.
+    pub patience: Ms,
+    /// Time for a whole export. Default 45 s, clamped, see [`WorkspaceConfig::export_time`].
+    pub export_timeout: Ms,
+    /// A traversal that makes no progress for this long is stopped. Default 90 s.
+    pub watchdog: Ms,
+    /// Total time for an export and its fallback, if positive. Default 0: none.
+    pub hard_cap: Ms,
+    /// Between two looks at the feed. Default 30 s, at least 1 s, with 20 % of jitter.
+    pub interval: Ms,
+    /// Deletes of one cycle that need no person.
+    pub max_delete: MaxDelete,
+}
+
+/// The brake on deletes.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum MaxDelete {
+    /// So many files.
+    Files(u64),
+    /// So many percent of the files that are known, but never fewer than 10 files.
+    Percent(u8),
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 16,
+            per_second: 2_000,
+        }
+    }
+}
+
+impl Default for WorkspaceConfig {
+    fn default() -> Self {
+        Self {
+            remote: RemoteId(0),
+            store: StoreId(0),
+            base: String::from("/"),
+            mode: SyncMode::PullOnly,
+            once: false,
+            patience: Ms::mins(10),
+            export_timeout: Ms::secs(45),
+            watchdog: Ms::secs(90),
+            hard_cap: Ms(0),
+            interval: Ms::secs(30),
+            max_delete: MaxDelete::Percent(50),
+        }
+    }
+}
+
+impl WorkspaceConfig {
+    /// The time that an export really gets: what was configured, but less than 3/4 of the
+    /// watchdog and of a positive hard cap, so that what comes after it has time too.
+    pub fn export_time(&self) -> Ms {
+        let mut limit = self.watchdog.0 / 4 * 3;
+        if self.hard_cap.0 > 0 {
+            limit = limit.min(self.hard_cap.0 / 4 * 3);
+        }
+        Ms(self.export_timeout.0.min(limit.saturating_sub(1)).max(1))
+    }
+}
+
+impl MaxDelete {
+    /// How many files may go when `known` are there.
+    pub fn allowed(self, known: u64) -> u64 {
+        match self {
+            MaxDelete::Files(n) => n,
+            MaxDelete::Percent(p) => (known * u64::from(p.min(100)) / 100).max(10),
+        }
+    }
+}

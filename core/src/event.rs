@@ -1,0 +1,197 @@
+//! What the machine is told.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Blame, Fault};
+use crate::files::entry::{Found, Stamp};
+use crate::hash::ContentHash;
+use crate::id::{BlobId, CallId, CommitSeq, EventId, Revision, StoreId};
+use crate::row::StoredRow;
+use crate::time::Ms;
+use crate::wire::{FeedEvent, TreeEntry};
+
+/// One event. Every event is welcome in every state; what nobody waits for is let go.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Event {
+    /// Rows of the stores, in any number of batches, all before `Start`.
+    Load(Vec<StoredRow>),
+    /// Go.
+    Start {
+        /// How often this store was opened; committed before this event.
+        run: u32,
+        /// Whether the computer was restarted since the last run.
+        boot: Boot,
+        /// How the last run ended.
+        last: LastExit,
+    },
+    /// The time of [`next_wake`](crate::Machine::next_wake) has come. Harmless at any time.
+    Wake,
+    /// Stop.
+    Stop(Stop),
+    /// One item of a streamed answer. It spends one credit.
+    Part {
+        /// The call.
+        call: CallId,
+        /// The item.
+        part: Part,
+    },
+    /// The last word about a call.
+    Done {
+        /// The call.
+        call: CallId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// Every commit of this store up to this number is durable.
+    Stored {
+        /// The store.
+        store: StoreId,
+        /// The number.
+        upto: CommitSeq,
+    },
+}
+
+/// Whether this is still the boot in which the last run ended. What was not sealed survives
+/// the end of a process, but not that of the kernel.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Boot {
+    /// The same boot id.
+    Same,
+    /// Another, or not known.
+    Other,
+}
+
+/// How the last run ended.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum LastExit {
+    /// There was none.
+    Never,
+    /// Sealed and committed.
+    Clean,
+    /// Killed, crashed or cut off.
+    Unclean,
+}
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Stop {
+    /// SIGTERM, SIGINT: take nothing in, let what is in flight land, seal, commit, within 5 s.
+    Graceful,
+    /// The second signal: exit at once.
+    Now,
+}
+
+/// One item of a streamed answer.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Part {
+    /// A whole file, staged and hashed.
+    File(Fetched),
+    /// Some entries of a listing page, in the page's order.
+    Entries(Vec<TreeEntry>),
+    /// One path of a bulk read was refused.
+    Refused {
+        /// As the server wrote it.
+        path: String,
+        /// Whose fault.
+        blame: Blame,
+        /// Why.
+        why: Fault,
+    },
+    /// A read is moving: bytes received since the last part of this kind.
+    Bytes(u64),
+}
+
+/// A file as the server sent it.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Fetched {
+    /// As the server wrote it: not proven harmless.
+    pub path: String,
+    /// Its revision.
+    pub revision: Revision,
+    /// Of the staged bytes, computed by the adapter. Where the server sent a hash too and
+    /// they differ, the adapter answers [`Fault::Malformed`] instead.
+    pub hash: ContentHash,
+    /// Decoded length in bytes.
+    pub size: u64,
+    /// The bytes.
+    pub blob: BlobId,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Outcome {
+    /// Done.
+    Ok(Answer),
+    /// Not done, or not known.
+    Failed {
+        /// Whose fault.
+        blame: Blame,
+        /// Why.
+        why: Fault,
+        /// The server's `Retry-After`, as it was sent. The gate clamps it.
+        retry_after: Option<Ms>,
+    },
+}
+
+/// A good answer.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Answer {
+    /// The newest event; `None` when the feed has none.
+    Tip(Option<EventId>),
+    /// A page of the feed.
+    Events {
+        /// In feed order.
+        events: Vec<FeedEvent>,
+        /// Where to go on; `None` at the tip.
+        next: Option<String>,
+    },
+    /// The export is complete; its files came as parts.
+    Exported,
+    /// The listing page is complete; its entries came as parts.
+    Listed {
+        /// The next page; `None` on the last.
+        next: Option<String>,
+        /// Files in the subtree, if the server said.
+        total: Option<u64>,
+    },
+    /// A file.
+    Read(Fetched),
+    /// The bulk read is complete; its files came as parts.
+    ReadMany,
+
+    /// Old blobs are gone.
+    Cleaned {
+        /// How many there were.
+        removed: u32,
+    },
+    /// What is at the path.
+    Looked(Found),
+    /// The blob is at the path.
+    Placed {
+        /// Of the placed file.
+        stamp: Stamp,
+        /// The hash of what came out and was kept as a conflict copy.
+        kept: Option<ContentHash>,
+    },
+    /// The file was moved away.
+    Removed,
+    /// Nothing was done, because this was there. The blob, if any, is still staged.
+    Occupied(Found),
+    /// The blob is gone.
+    Dropped,
+    /// What was answered before survives a power cut.
+    Sealed,
+}
+
+impl Answer {
+    /// The blob that this answer hands over.
+    pub fn blob(&self) -> Option<BlobId> {
+        match self {
+            Answer::Read(fetched) => Some(fetched.blob),
+            _ => None,
+        }
+    }
+}

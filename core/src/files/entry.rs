@@ -1,0 +1,226 @@
+//! One path: what is known of it on both sides, and nothing else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::hash::ContentHash;
+use crate::id::{BlobId, CallId, Revision};
+use crate::time::{Ms, Wall};
+
+/// What the machine knows of one path.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Entry {
+    /// What both sides were last known to have. Moves only when both are known to be equal.
+    pub base: Option<Version>,
+    /// Set by the disk port alone.
+    pub local: Local,
+    /// The last file that was seen here. It outlives [`Local::Unknown`], so that a look can
+    /// do without hashing.
+    pub proof: Option<Proof>,
+    /// Set by the feed, a snapshot or a read, never by an older ordinal.
+    pub remote: Remote,
+    /// The one thing that is under way.
+    pub doing: Option<Doing>,
+    /// Why nothing is under way although something is to be done.
+    pub hold: Option<Hold>,
+    /// The last traversal that saw it.
+    pub seen: u32,
+}
+
+/// One version of a file.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Version {
+    /// The server's name for it.
+    pub revision: Revision,
+    /// Its bytes.
+    pub hash: ContentHash,
+}
+
+/// What is at the path on the disk.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Local {
+    /// Not looked at. Nothing destructive follows from it.
+    Unknown,
+    /// Nothing.
+    Absent,
+    /// A file.
+    File {
+        /// Its bytes.
+        hash: ContentHash,
+        /// To tell whether it changed.
+        stamp: Stamp,
+        /// It was placed by us, not sealed, and differs from what was placed, on another boot:
+        /// torn, or edited. Nobody can tell, so it is kept and fetched again.
+        suspect: bool,
+    },
+    /// Something that is neither.
+    Odd(Odd),
+}
+
+/// What a look finds.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Found {
+    /// Nothing.
+    Absent,
+    /// A file.
+    File {
+        /// Its bytes.
+        hash: ContentHash,
+        /// To tell whether it changed.
+        stamp: Stamp,
+    },
+    /// Something else.
+    Odd(Odd),
+}
+
+/// What can stand in the way of a file.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Odd {
+    /// A directory.
+    Directory,
+    /// A symbolic link. Never followed.
+    Symlink,
+    /// A socket, a pipe, a device.
+    Special,
+}
+
+/// Equal stamps mean equal bytes, except within the granularity of the clock.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Stamp {
+    /// Bytes.
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Inode change time in nanoseconds since 1970.
+    pub ctime_ns: i64,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// A file that was seen.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Proof {
+    /// Its bytes.
+    pub hash: ContentHash,
+    /// Its stamp.
+    pub stamp: Stamp,
+    /// The [seal](crate::files::seal) that makes it survive a power cut.
+    pub seal: u64,
+}
+
+/// What the server has at the path.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Remote {
+    /// Not known, or in doubt. Nothing destructive follows from it.
+    Unknown,
+    /// Deleted, as of this point of the feed.
+    Absent(Ordinal),
+    /// A file.
+    File {
+        /// Its revision.
+        revision: Revision,
+        /// Its bytes, if the server said.
+        hash: Option<ContentHash>,
+        /// As of this point of the feed.
+        at: Ordinal,
+    },
+    /// There, but not ours to read (403).
+    Hidden(Ordinal),
+}
+
+/// A point of the feed. A later epoch is later than anything before it: the feed was lost or
+/// started again, and its numbers with it.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub struct Ordinal {
+    /// Counts the times the feed was lost.
+    pub epoch: u32,
+    /// The number in `evt_<n>`; for other ids the order of arrival.
+    pub n: u64,
+}
+
+/// What is under way for a path.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Doing {
+    /// A look at the disk.
+    Looking {
+        /// The disk call.
+        call: CallId,
+    },
+    /// A read, alone or with others.
+    Fetching {
+        /// The network call.
+        call: CallId,
+    },
+    /// Its bytes are staged and wait for the disk.
+    Staged {
+        /// The bytes.
+        blob: BlobId,
+        /// What they are.
+        version: Version,
+    },
+    /// Its bytes are being placed.
+    Placing {
+        /// The disk call.
+        call: CallId,
+        /// The bytes.
+        blob: BlobId,
+        /// What they are.
+        version: Version,
+    },
+    /// The local file is being moved away.
+    Removing {
+        /// The disk call.
+        call: CallId,
+    },
+}
+
+/// Why a path rests although its two sides differ.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Hold {
+    /// It failed, and is tried again later. It delays nothing else.
+    Aside {
+        /// Failures so far, at least 1.
+        tries: u32,
+        /// The last one.
+        why: Fault,
+        /// When it was last tried.
+        set: Wall,
+        /// How long it waits from then.
+        wait: Ms,
+    },
+    /// Too many deletes at once: they wait for a person.
+    MaxDelete,
+}
+
+impl Entry {
+    /// A path that was never heard of.
+    pub fn new() -> Self {
+        Self {
+            base: None,
+            local: Local::Unknown,
+            proof: None,
+            remote: Remote::Unknown,
+            doing: None,
+            hold: None,
+            seen: 0,
+        }
+    }
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Remote {
+    /// The point of the feed that this was known at.
+    pub fn at(&self) -> Ordinal {
+        match self {
+            Remote::Unknown => Ordinal::default(),
+            Remote::Absent(at) | Remote::Hidden(at) | Remote::File { at, .. } => *at,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The table of files.
+pub mod entry;
+pub mod plan;

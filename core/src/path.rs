@@ -1,0 +1,203 @@
+//! Names from a server, once they have been proven harmless.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
+
+/// The directory inside a mirror that belongs to Landfall. Never mirrored, at any depth.
+pub const CONTROL_DIR: &str = ".relay";
+
+/// Longest path in bytes.
+pub const PATH_MAX: usize = 4096;
+
+/// Longest path component in bytes, as file systems have it.
+pub const NAME_MAX: usize = 255;
+
+/// A file of the workspace: `/`-rooted, byte-exact, and safe to place below a root.
+///
+/// It can not express the root itself, an empty component, `.`, `..`, a NUL or a control
+/// directory. Cloning is cheap.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RemotePath(Arc<str>);
+
+/// Why a name was refused.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Error, Hash, PartialEq, Serialize)]
+pub enum PathError {
+    /// It names the root of the workspace, not something in it.
+    #[error("it names the root itself")]
+    Root,
+    /// It does not start with `/`.
+    #[error("it is not absolute")]
+    Relative,
+    /// `//`, or a `/` at the end.
+    #[error("it has an empty component")]
+    EmptyComponent,
+    /// `.` or `..`.
+    #[error("it has a component `.` or `..`")]
+    Dots,
+    /// A NUL byte.
+    #[error("it has a NUL byte")]
+    Nul,
+    /// `.relay` at any depth, in any case.
+    #[error("it lies in a control directory")]
+    Control,
+    /// Longer than [`PATH_MAX`], or a component longer than [`NAME_MAX`].
+    #[error("it is too long")]
+    TooLong,
+}
+
+impl RemotePath {
+    /// Checks a name that a server sent.
+    pub fn parse(name: &str) -> Result<Self, PathError> {
+        if name.is_empty() || name == "/" {
+            return Err(PathError::Root);
+        }
+        let Some(rest) = name.strip_prefix('/') else {
+            return Err(PathError::Relative);
+        };
+        if name.len() > PATH_MAX {
+            return Err(PathError::TooLong);
+        }
+        for part in rest.split('/') {
+            match part {
+                "" => return Err(PathError::EmptyComponent),
+                "." | ".." => return Err(PathError::Dots),
+                _ if part.contains('\0') => return Err(PathError::Nul),
+                _ if part.len() > NAME_MAX => return Err(PathError::TooLong),
+                // A file system that folds case would take `.Relay` for the control directory.
+                _ if part.eq_ignore_ascii_case(CONTROL_DIR) => return Err(PathError::Control),
+                _ => {}
+            }
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// With the leading `/`, as the wire has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Without the leading `/`, to be joined to a root.
+    pub fn relative(&self) -> &str {
+        &self.0[1..]
+    }
+
+    /// The directories above it, nearest first, without the root.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.as_str();
+        core::iter::from_fn(move || {
+            rest = &rest[..rest.rfind('/')?];
+            (!rest.is_empty()).then_some(rest)
+        })
+    }
+
+    /// Whether this path lies below `dir`. A path does not lie below itself.
+    pub fn is_below(&self, dir: &str) -> bool {
+        let dir = dir.strip_suffix('/').unwrap_or(dir);
+        self.0
+            .strip_prefix(dir)
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+impl core::borrow::Borrow<str> for RemotePath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RemotePath {
+    /// Control characters are shown as escapes, so that a name can not draw on a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_name(&self.0, f)
+    }
+}
+
+impl fmt::Debug for RemotePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Writes a name from outside with its control characters escaped.
+pub fn show_name(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use fmt::Write;
+    for c in name.chars() {
+        if c.is_control() {
+            write!(f, "{}", c.escape_default())?;
+        } else {
+            f.write_char(c)?;
+        }
+    }
+    Ok(())
+}
+
+impl Serialize for RemotePath {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RemotePath {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(d)?).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn hostile_names_are_refused_with_the_reason() {
+        for (name, why) in [
+            ("", PathError::Root),
+            ("/", PathError::Root),
+            ("a", PathError::Relative),
+            ("//a", PathError::EmptyComponent),
+            ("/a/", PathError::EmptyComponent),
+            ("/a/../b", PathError::Dots),
+            ("/.", PathError::Dots),
+            ("/a\0", PathError::Nul),
+            ("/.relay/state.db", PathError::Control),
+            ("/a/.RELAY/x", PathError::Control),
+        ] {
+            assert_eq!(RemotePath::parse(name), Err(why), "{name:?}");
+        }
+        assert_eq!(
+            RemotePath::parse(&format!("/{}", "n".repeat(256))),
+            Err(PathError::TooLong)
+        );
+        assert_eq!(
+            RemotePath::parse(&"/n".repeat(2049)),
+            Err(PathError::TooLong)
+        );
+    }
+
+    #[test]
+    fn odd_but_harmless_names_are_kept_byte_for_byte() {
+        for name in ["/a b", "/a\\b", "/...", "/.relayed", "/é", "/a\nb"] {
+            assert_eq!(RemotePath::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn ancestors_come_nearest_first() {
+        let path = RemotePath::parse("/a/b/c").unwrap();
+        assert_eq!(path.ancestors().collect::<Vec<_>>(), ["/a/b", "/a"]);
+        assert!(path.is_below("/a/b") && path.is_below("/a") && path.is_below("/"));
+        assert!(!path.is_below("/a/b/c") && !path.is_below("/a/bc") && !path.is_below("/ab"));
+    }
+
+    #[test]
+    fn a_name_can_not_draw_on_a_terminal() {
+        let path = RemotePath::parse("/a\x1b[2J").unwrap();
+        assert_eq!(path.to_string(), "/a\\u{1b}[2J");
+    }
+}

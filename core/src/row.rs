@@ -1,0 +1,309 @@
+//! Durable state: typed rows with typed keys, stored as (unit, kind, key, schema, JSON).
+//!
+//! A row that does not parse is preserved and named, and makes its unit degraded. It is never
+//! read as absent.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::files::entry::{Hold, Ordinal, Proof, Remote, Version};
+use crate::id::{EventId, UnitId};
+use crate::path::RemotePath;
+use crate::time::{StoredDeadline, Wall};
+
+/// The schema that this version writes.
+pub const SCHEMA: u32 = 1;
+
+/// A row as it lies in a store.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct StoredRow {
+    /// Whose.
+    pub unit: UnitId,
+    /// Which table, see [`RowKey::kind`].
+    pub kind: String,
+    /// The key in it, see [`RowKey::key`].
+    pub key: String,
+    /// The schema that wrote it.
+    pub schema: u32,
+    /// The value.
+    pub json: String,
+}
+
+/// What a row is found by.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct RowKey {
+    /// Whose.
+    pub unit: UnitId,
+    /// Which of its rows.
+    pub of: Of,
+}
+
+/// The tables and their keys.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Of {
+    /// The one row of a mirror.
+    Mirror,
+    /// One path.
+    Entry(RemotePath),
+    /// One directory that a traversal still has to list.
+    Frontier(String),
+}
+
+impl RowKey {
+    /// The name of the table.
+    pub fn kind(&self) -> &'static str {
+        match self.of {
+            Of::Mirror => "mirror",
+            Of::Entry(_) => "entry",
+            Of::Frontier(_) => "frontier",
+        }
+    }
+
+    /// The key in the table.
+    pub fn key(&self) -> &str {
+        match &self.of {
+            Of::Mirror => "",
+            Of::Entry(path) => path.as_str(),
+            Of::Frontier(dir) => dir,
+        }
+    }
+}
+
+/// A row.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Row {
+    /// Whose.
+    pub unit: UnitId,
+    /// Which, and what it holds.
+    pub value: Value,
+}
+
+/// What rows hold.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Value {
+    /// Where a mirror stands.
+    Mirror(MirrorRow),
+    /// What is known of a path.
+    Entry(RemotePath, EntryRow),
+    /// A directory that is still to be listed.
+    Frontier(String, FrontierRow),
+}
+
+/// Where a mirror stands.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(default)]
+pub struct MirrorRow {
+    /// The point of the feed up to which everything is durably applied or durably set aside.
+    pub position: Option<Position>,
+    /// Counts the times the feed was lost.
+    pub epoch: u32,
+    /// Events of a feed without numbers, counted.
+    pub arrived: u64,
+    /// A traversal was believed and everything that it showed was placed and sealed.
+    pub complete: bool,
+    /// An export was begun, so that a restart does not begin another.
+    pub export_begun: bool,
+    /// The newest traversal.
+    pub traversal: Option<TraversalRow>,
+    /// When the next traversal is due, if none is under way.
+    pub relist: Option<StoredDeadline>,
+    /// What the last complete traversal left in doubt.
+    pub doubt: Option<Doubt>,
+    /// Traversals in a row in which the server answered and nothing moved.
+    pub stalls: u32,
+    /// The last seal that was taken.
+    pub sealed: u64,
+    /// When it was last known to be in step.
+    pub in_step_at: Option<Wall>,
+    /// Names that can not be placed on a disk, counted.
+    pub refused_names: u64,
+}
+
+/// Where the feed is read from.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Position {
+    /// The feed has no event yet: from its beginning.
+    Origin,
+    /// After this event.
+    After(EventId),
+    /// This server has no feed. Only listings tell what changed.
+    NoFeed,
+}
+
+/// A traversal that was begun. It is resumed after a restart.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct TraversalRow {
+    /// Counts traversals from 1. Entries remember the last that saw them.
+    pub id: u32,
+    /// The point of the feed taken before it.
+    pub tag: Ordinal,
+    /// Files seen so far.
+    pub seen: u64,
+    /// The server's own count, if it gave one.
+    pub total: Option<u64>,
+    /// Whether it still goes on.
+    pub open: bool,
+}
+
+/// A complete traversal that is not believed on its own word.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Doubt {
+    /// What it showed.
+    pub seen: u64,
+    /// The traversal.
+    pub traversal: u32,
+    /// The feed position that it was taken at.
+    pub position: Position,
+    /// When it ended; a second one ends at least 30 s later.
+    pub at: StoredDeadline,
+}
+
+/// A directory that is still to be listed.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct FrontierRow {
+    /// First in, first out.
+    pub order: u64,
+    /// Where its next page starts.
+    pub cursor: Option<String>,
+    /// The last entry of that page that was taken in before the page was cut off.
+    #[serde(default)]
+    pub reached: Option<String>,
+}
+
+/// What is known of a path. See [`Entry`](crate::files::entry::Entry).
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct EntryRow {
+    /// What both sides had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Version>,
+    /// What was last seen on the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+    /// What the server has.
+    pub remote: Remote,
+    /// Why it rests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// The last traversal that saw it.
+    #[serde(default)]
+    pub seen: u32,
+}
+
+impl Row {
+    /// What it is found by.
+    pub fn key(&self) -> RowKey {
+        let of = match &self.value {
+            Value::Mirror(_) => Of::Mirror,
+            Value::Entry(path, _) => Of::Entry(path.clone()),
+            Value::Frontier(dir, _) => Of::Frontier(dir.clone()),
+        };
+        RowKey {
+            unit: self.unit,
+            of,
+        }
+    }
+
+    /// As it lies in a store.
+    pub fn encode(&self) -> StoredRow {
+        let json = match &self.value {
+            Value::Mirror(row) => serde_json::to_string(row),
+            Value::Entry(_, row) => serde_json::to_string(row),
+            Value::Frontier(_, row) => serde_json::to_string(row),
+        };
+        let key = self.key();
+        StoredRow {
+            unit: self.unit,
+            kind: key.kind().to_string(),
+            key: key.key().to_string(),
+            schema: SCHEMA,
+            // Rows have string keys and no floats, so this can not fail.
+            json: json.unwrap_or_default(),
+        }
+    }
+
+    /// Reads a row of any released schema.
+    pub fn decode(stored: &StoredRow) -> Result<Self, RowError> {
+        if stored.schema == 0 || stored.schema > SCHEMA {
+            return Err(RowError::Schema(stored.schema));
+        }
+        fn json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, RowError> {
+            serde_json::from_str(text).map_err(|e| RowError::Json(e.to_string()))
+        }
+        let value = match stored.kind.as_str() {
+            "mirror" => Value::Mirror(json(&stored.json)?),
+            "entry" => {
+                let path =
+                    RemotePath::parse(&stored.key).map_err(|e| RowError::Key(e.to_string()))?;
+                Value::Entry(path, json(&stored.json)?)
+            }
+            "frontier" => Value::Frontier(stored.key.clone(), json(&stored.json)?),
+            other => return Err(RowError::Kind(other.to_string())),
+        };
+        Ok(Self {
+            unit: stored.unit,
+            value,
+        })
+    }
+}
+
+/// Why a row could not be read.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum RowError {
+    /// Written by a version that this one does not know.
+    #[error("its schema {0} is not known to this version (it knows 1 to {SCHEMA})")]
+    Schema(u32),
+    /// A table that this version does not know.
+    #[error("its kind `{0}` is not known to this version")]
+    Kind(String),
+    /// The key is not one.
+    #[error("its key can not be read: {0}")]
+    Key(String),
+    /// The value is not what the schema says.
+    #[error("its value can not be read: {0}")]
+    Json(String),
+}
+
+/// Applies changes to rows in memory, as a store does on disk. Used by simulated stores and
+/// tests.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RowTable(BTreeMap<(u16, String, String), StoredRow>);
+
+impl RowTable {
+    /// Applies one commit.
+    pub fn apply(&mut self, changes: &[crate::effect::Change]) {
+        use crate::effect::Change;
+        for change in changes {
+            match change {
+                Change::Put(row) => {
+                    let stored = row.encode();
+                    self.put(stored);
+                }
+                Change::Delete(key) => {
+                    self.0
+                        .remove(&(key.unit.0, key.kind().to_string(), key.key().to_string()));
+                }
+            }
+        }
+    }
+
+    /// Adds or replaces an encoded row.
+    pub fn put(&mut self, row: StoredRow) {
+        self.0
+            .insert((row.unit.0, row.kind.clone(), row.key.clone()), row);
+    }
+
+    /// One row.
+    pub fn get(&self, key: &RowKey) -> Option<&StoredRow> {
+        self.0
+            .get(&(key.unit.0, key.kind().to_string(), key.key().to_string()))
+    }
+
+    /// All rows, in key order.
+    pub fn rows(&self) -> Vec<StoredRow> {
+        self.0.values().cloned().collect()
+    }
+}
