@@ -20,24 +20,11 @@ use crate::time::Ms;
 pub enum Decision {
     // --- starting and stopping ---
     /// A configured value was out of bounds.
-    Clamped {
-        what: Knob,
-        from: Ms,
-        to: Ms,
-        because: Knob,
-    },
+    Clamped { what: Knob, from: Ms, to: Ms, because: Knob },
     /// The machine started.
-    Started {
-        files: u64,
-        resumed: bool,
-        suspects: u64,
-    },
+    Started { files: u64, resumed: bool, suspects: u64 },
     /// A row could not be read. It stays where it is.
-    RowUnreadable {
-        kind: String,
-        key: String,
-        why: String,
-    },
+    RowUnreadable { kind: String, key: String, why: String },
     /// SIGTERM.
     Stopping { in_flight: u64 },
     /// The end.
@@ -47,17 +34,9 @@ pub enum Decision {
 
     // --- the gate ---
     /// The server asked for less.
-    GatePaused {
-        remote: RemoteId,
-        why: Fault,
-        wait: Ms,
-        concurrency: u32,
-    },
+    GatePaused { remote: RemoteId, why: Fault, wait: Ms, concurrency: u32 },
     /// The breaker changed its state.
-    Breaker {
-        remote: RemoteId,
-        state: BreakerState,
-    },
+    Breaker { remote: RemoteId, state: BreakerState },
 
     // --- bootstrap ---
     /// The feed position that the next snapshot is continued from.
@@ -73,12 +52,7 @@ pub enum Decision {
     /// A traversal of the tree began or went on.
     TraversalBegun { id: u32, resumed: bool },
     /// A listing page is asked for again.
-    PageAgain {
-        dir: String,
-        why: Fault,
-        wait: Ms,
-        kept: u64,
-    },
+    PageAgain { dir: String, why: Fault, wait: Ms, kept: u64 },
     /// A directory of the frontier is not there any more.
     DirectoryGone { dir: String },
     /// The server forgot a page cursor: the directory is listed from its start.
@@ -98,20 +72,11 @@ pub enum Decision {
 
     // --- files ---
     /// The plan for a path was carried out.
-    Did {
-        path: RemotePath,
-        did: Did,
-        rule: Rule,
-    },
+    Did { path: RemotePath, did: Did, rule: Rule },
     /// Local bytes nobody else has were kept.
     Kept { path: RemotePath, hash: ContentHash },
     /// A path failed and is tried again later, delaying nothing else.
-    SetAside {
-        path: RemotePath,
-        why: Fault,
-        tries: u32,
-        wait: Ms,
-    },
+    SetAside { path: RemotePath, why: Fault, tries: u32, wait: Ms },
     /// A name can not be placed below a root.
     NameRefused { name: String, why: PathError },
     /// The whole disk is in trouble: nothing is fetched for a while.
@@ -202,11 +167,7 @@ pub enum Did {
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Brake {
     /// Too many deletes in one cycle.
-    MaxDelete {
-        deletes: u64,
-        allowed: u64,
-        known: u64,
-    },
+    MaxDelete { deletes: u64, allowed: u64, known: u64 },
     /// Too many directories wait to be listed.
     Frontier { directories: u64 },
 }
@@ -318,11 +279,9 @@ impl fmt::Display for Decision {
             }
             Decision::InStep { files } => write!(f, "in step: {files} files"),
             Decision::Did { path, did, rule } => write!(f, "{did} {path}: {rule}"),
-            Decision::Kept { path, hash } => write!(
-                f,
-                "kept the local bytes of {path} as a conflict copy ({})",
-                hash.short()
-            ),
+            Decision::Kept { path, hash } => {
+                write!(f, "kept the local bytes of {path} as a conflict copy ({})", hash.short())
+            }
             Decision::SetAside { path, why, tries, wait } => {
                 write!(f, "set aside {path} ({why}, failure {tries}); again in {wait}")
             }

@@ -11,8 +11,8 @@ use crate::gate::{Class, Gate, Queued};
 use crate::id::{CallId, CommitSeq, RemoteId, StoreId, UnitId};
 use crate::journal::Journal;
 use crate::row::{Of, Row, RowKey, Value};
-use crate::timers::{Timers, Wake, Why};
 use crate::time::{Ms, Now, Tick};
+use crate::timers::{Timers, Wake, Why};
 
 /// How long a disk operation may stay unanswered before the process gives up: nothing but its
 /// end cancels it.

@@ -110,10 +110,7 @@ impl Machine {
             .iter()
             .map(|(id, Unit::Workspace(workspace))| workspace.status(*id, now, &self.engine))
             .collect();
-        Status {
-            verdict: units.iter().map(|unit| unit.verdict).max().unwrap_or_default(),
-            units,
-        }
+        Status { verdict: units.iter().map(|unit| unit.verdict).max().unwrap_or_default(), units }
     }
 
     fn load(&mut self, _now: Now, stored: &StoredRow, out: &mut Vec<Effect>) {

@@ -213,10 +213,7 @@ impl Row {
             Value::Entry(path, _) => Of::Entry(path.clone()),
             Value::Frontier(dir, _) => Of::Frontier(dir.clone()),
         };
-        RowKey {
-            unit: self.unit,
-            of,
-        }
+        RowKey { unit: self.unit, of }
     }
 
     /// As it lies in a store.
@@ -255,10 +252,7 @@ impl Row {
             "frontier" => Value::Frontier(stored.key.clone(), json(&stored.json)?),
             other => return Err(RowError::Kind(other.to_string())),
         };
-        Ok(Self {
-            unit: stored.unit,
-            value,
-        })
+        Ok(Self { unit: stored.unit, value })
     }
 }
 
@@ -295,8 +289,7 @@ impl RowTable {
                     self.put(stored);
                 }
                 Change::Delete(key) => {
-                    self.0
-                        .remove(&(key.unit.0, key.kind().to_string(), key.key().to_string()));
+                    self.0.remove(&(key.unit.0, key.kind().to_string(), key.key().to_string()));
                 }
             }
         }
@@ -304,14 +297,12 @@ impl RowTable {
 
     /// Adds or replaces an encoded row.
     pub fn put(&mut self, row: StoredRow) {
-        self.0
-            .insert((row.unit.0, row.kind.clone(), row.key.clone()), row);
+        self.0.insert((row.unit.0, row.kind.clone(), row.key.clone()), row);
     }
 
     /// One row.
     pub fn get(&self, key: &RowKey) -> Option<&StoredRow> {
-        self.0
-            .get(&(key.unit.0, key.kind().to_string(), key.key().to_string()))
+        self.0.get(&(key.unit.0, key.kind().to_string(), key.key().to_string()))
     }
 
     /// All rows, in key order.

@@ -142,8 +142,7 @@ impl Files {
                 Found::File { hash, stamp } => {
                     let ours = slot.entry.placing.take_if(|placing| placing.hash == hash);
                     let expected = slot.entry.proof.as_ref().map(|proof| proof.hash);
-                    let suspect =
-                        slot.unsealed_at_boot && expected != Some(hash) && ours.is_none();
+                    let suspect = slot.unsealed_at_boot && expected != Some(hash) && ours.is_none();
                     if ours.is_some() {
                         // Placed by a run that was killed before it could say so.
                         slot.entry.base = ours;

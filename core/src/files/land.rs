@@ -17,8 +17,7 @@ impl Files {
     /// A file of an export arrived. It says what the server had when the export began, so a
     /// later observation wins over it. Answers whether it was taken.
     pub fn exported(&mut self, cx: &mut Cx<'_>, path: &RemotePath, got: Fetched, tag: Ordinal) {
-        let remote =
-            Remote::File { revision: got.revision.clone(), hash: Some(got.hash), at: tag };
+        let remote = Remote::File { revision: got.revision.clone(), hash: Some(got.hash), at: tag };
         self.bytes += got.size;
         let free = self.slots.get(path).is_none_or(|slot| slot.entry.doing.is_none());
         if !free {
@@ -47,8 +46,7 @@ impl Files {
         };
         let agreed_before = slot.disagreed.as_ref() == Some(&got.revision);
         let version = Version { revision: got.revision.clone(), hash: got.hash };
-        let same_bytes =
-            matches!(&slot.entry.local, Local::File { hash, suspect: false, .. } if *hash == got.hash);
+        let same_bytes = matches!(&slot.entry.local, Local::File { hash, suspect: false, .. } if *hash == got.hash);
         let at = slot.entry.remote.at();
         let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
         let (accept, wanted) = match &slot.entry.remote {

@@ -29,8 +29,8 @@ use crate::time::{Ms, Tick};
 pub mod breaker;
 mod rate;
 
-pub use breaker::BreakerState;
 use breaker::Breaker;
+pub use breaker::BreakerState;
 use rate::Rate;
 
 /// Shortest and longest pause after a 429.

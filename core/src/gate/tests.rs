@@ -41,7 +41,7 @@ fn nothing_goes_before_retry_after_ended() {
     assert_eq!(gate.opens_at(Tick(10)), None, "two under way fill what is left of four");
     gate.settle(Tick(11), call(2), &good());
     assert_eq!(gate.opens_at(Tick(11)), Some(Tick(7_010)));
-    assert_eq!(granted(&mut gate, Tick(7_009)), []);
+    assert!(granted(&mut gate, Tick(7_009)).is_empty());
     assert_eq!(granted(&mut gate, Tick(7_010)), [4]);
 }
 

@@ -39,14 +39,7 @@ impl Mirror {
 
     pub(super) fn next_traversal(&self) -> TraversalRow {
         let id = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id) + 1;
-        TraversalRow {
-            id,
-            tag: self.horizon(),
-            seen: 0,
-            total: None,
-            partial: false,
-            open: true,
-        }
+        TraversalRow { id, tag: self.horizon(), seen: 0, total: None, partial: false, open: true }
     }
 
     pub(super) fn ask_export(&mut self, cx: &mut Cx<'_>) {
@@ -97,9 +90,7 @@ impl Mirror {
                 }
             }
             Outcome::Ok(_) => Yield::Failed(Fault::Malformed),
-            Outcome::Failed { why: Fault::Timeout, .. } => {
-                Yield::TimeUp(self.config.export_time())
-            }
+            Outcome::Failed { why: Fault::Timeout, .. } => Yield::TimeUp(self.config.export_time()),
             Outcome::Failed { why, .. } => match why {
                 // The gate waits, and then the export is asked for again.
                 Fault::Throttled | Fault::Unauthorized => return self.ask_export(cx),

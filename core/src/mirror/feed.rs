@@ -61,9 +61,9 @@ impl Mirror {
                 Fault::BadRequest => self.located(cx, files, Position::Origin),
                 _ => self.feed_again(cx),
             },
-            Outcome::Failed {
-                why: Fault::NotFound | Fault::Gone | Fault::BadRequest, ..
-            } => self.lose_feed(cx, files, FeedLoss::CursorUnknown),
+            Outcome::Failed { why: Fault::NotFound | Fault::Gone | Fault::BadRequest, .. } => {
+                self.lose_feed(cx, files, FeedLoss::CursorUnknown)
+            }
             Outcome::Failed { .. } | Outcome::Ok(_) => self.feed_again(cx),
         }
     }

@@ -59,8 +59,7 @@ impl Mirror {
 
     pub(super) fn ask_page(&mut self, cx: &mut Cx<'_>) {
         let Some((_, (dir, row))) = self.frontier.first_key_value() else { return };
-        let request =
-            Request::Tree { path: dir.clone(), depth: DEPTH, cursor: row.cursor.clone() };
+        let request = Request::Tree { path: dir.clone(), depth: DEPTH, cursor: row.cursor.clone() };
         let call = cx.ask(Class::Bulk, request, PATIENCE, CREDIT);
         self.page_moved = false;
         self.state = State::Walking { call: Some(call) };
@@ -115,7 +114,9 @@ impl Mirror {
     pub(super) fn page_done(&mut self, cx: &mut Cx<'_>, files: &mut Files, outcome: Outcome) {
         self.state = State::Walking { call: None };
         match outcome {
-            Outcome::Ok(Answer::Listed { next, total }) => self.page_complete(cx, files, next, total),
+            Outcome::Ok(Answer::Listed { next, total }) => {
+                self.page_complete(cx, files, next, total)
+            }
             Outcome::Ok(_) => self.page_again(cx, Fault::Malformed),
             Outcome::Failed { why, .. } => self.page_failed(cx, files, why),
         }

@@ -107,9 +107,11 @@ impl Workspace {
         if self.in_step {
             return waits;
         }
-        if let Some((place, _)) = engine.gates.iter().find_map(|(id, gate)| {
-            gate.paused_until(now.tick).map(|until| (until - now.tick, id))
-        }) {
+        if let Some((place, _)) = engine
+            .gates
+            .iter()
+            .find_map(|(id, gate)| gate.paused_until(now.tick).map(|until| (until - now.tick, id)))
+        {
             waits.push(format!("the server asked to wait, {place} more"));
         }
         if let Some(until) = self.files.disk_paused() {
