@@ -187,11 +187,11 @@ impl Machine {
     }
 
     fn done(&mut self, now: Now, call: CallId, outcome: Outcome, out: &mut Vec<Effect>) {
-        if let Some(Port::Remote(remote)) = self.engine.end(call) {
-            if let Some(gate) = self.engine.gates.get_mut(&remote) {
-                let decision = gate.settle(now.tick, call, &outcome);
-                out.extend(decision.map(|decision| Effect::Note { unit: None, decision }));
-            }
+        if let Some(Port::Remote(remote)) = self.engine.end(call)
+            && let Some(gate) = self.engine.gates.get_mut(&remote)
+        {
+            let decision = gate.settle(now.tick, call, &outcome);
+            out.extend(decision.map(|decision| Effect::Note { unit: None, decision }));
         }
         self.with(now, call.unit, out, |unit, cx| unit.done(cx, call, outcome));
     }

@@ -156,7 +156,9 @@ fn a_deadline_that_leaves_no_time_for_the_tree_is_clamped() {
     let mut lab = Lab::with(config).start();
     lab.answer("tip", tip(100));
     lab.wait(Ms::secs(69));
-    assert!(lab.told("the export time of 1 min 20 s is clamped to 1 min 7 s because of the watchdog"));
+    assert!(
+        lab.told("the export time of 1 min 20 s is clamped to 1 min 7 s because of the watchdog")
+    );
     assert!(lab.told("the export yields to the tree"));
     insta::assert_snapshot!(lab.story);
 }

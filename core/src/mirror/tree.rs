@@ -79,10 +79,10 @@ impl Mirror {
         for entry in entries {
             last = Some(entry.path.clone());
             if entry.kind == "dir" {
-                if levels_below(&dir, &entry.path) == Some(DEPTH as usize) {
-                    if self.accept_name(cx, &entry.path).is_some() {
-                        self.push_dir(cx, entry.path);
-                    }
+                if levels_below(&dir, &entry.path) == Some(DEPTH as usize)
+                    && self.accept_name(cx, &entry.path).is_some()
+                {
+                    self.push_dir(cx, entry.path);
                 }
                 continue;
             }
