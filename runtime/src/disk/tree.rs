@@ -7,6 +7,7 @@ use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions};
 use landfall_core::files::entry::{Found, Odd, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::path::RemotePath;
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
 /// A root and its control directory.
@@ -41,7 +42,10 @@ impl Tree {
 
     /// Makes everything on this file system survive a power cut.
     pub fn seal(&self) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(&self.root)?)
+        // The root is held as a path alone, which can not be synced.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(&self.root, ".", flags, Mode::empty())?;
+        Ok(rustix::fs::syncfs(root)?)
     }
 }
 
