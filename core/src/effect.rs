@@ -187,6 +187,7 @@ pub enum Aside {
 }
 
 /// One change of one row.
+#[expect(clippy::large_enum_variant, reason = "nearly every change is a put")]
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Change {
     /// Add or replace.

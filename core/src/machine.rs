@@ -13,7 +13,7 @@ use crate::fault::{Blame, Fault};
 use crate::id::{CallId, RemoteId, StoreId, UnitId};
 use crate::journal::STORE_PATIENCE;
 use crate::row::{Row, StoredRow};
-use crate::status::Status;
+use crate::status::{Status, WorkspaceStatus};
 use crate::time::{Ms, Now, Tick};
 use crate::timers::{Wake, Why};
 use crate::workspace::Workspace;
@@ -34,11 +34,13 @@ pub struct Machine {
     exited: bool,
 }
 
-/// Everything that can be kept in step. Adding a kind touches this enum and [`Unit::lane`].
+/// Everything that can be kept in step. Adding a kind touches this enum and the
+/// `match` below it, as the dummy of the tests proves.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Unit {
-    /// A workspace.
+enum Unit {
     Workspace(Workspace),
+    #[cfg(test)]
+    Dummy(tests::Dummy),
 }
 
 impl Machine {
@@ -108,7 +110,7 @@ impl Machine {
         let units: Vec<_> = self
             .units
             .iter()
-            .map(|(id, Unit::Workspace(workspace))| workspace.status(*id, now, &self.engine))
+            .filter_map(|(id, unit)| unit.lane_ref().status(*id, now, &self.engine))
             .collect();
         Status { verdict: units.iter().map(|unit| unit.verdict).max().unwrap_or_default(), units }
     }
@@ -187,11 +189,11 @@ impl Machine {
     }
 
     fn done(&mut self, now: Now, call: CallId, outcome: Outcome, out: &mut Vec<Effect>) {
-        if let Some(Port::Remote(remote)) = self.engine.end(call) {
-            if let Some(gate) = self.engine.gates.get_mut(&remote) {
-                let decision = gate.settle(now.tick, call, &outcome);
-                out.extend(decision.map(|decision| Effect::Note { unit: None, decision }));
-            }
+        if let Some(Port::Remote(remote)) = self.engine.end(call)
+            && let Some(gate) = self.engine.gates.get_mut(&remote)
+        {
+            let decision = gate.settle(now.tick, call, &outcome);
+            out.extend(decision.map(|decision| Effect::Note { unit: None, decision }));
         }
         self.with(now, call.unit, out, |unit, cx| unit.done(cx, call, outcome));
     }
@@ -275,12 +277,26 @@ pub(crate) trait Lane {
     fn in_flight(&self) -> u64;
     fn is_quiet(&self) -> bool;
     fn once_ends(&self, now: Tick) -> Option<Exit>;
+    fn status(&self, unit: UnitId, now: Now, engine: &Engine) -> Option<WorkspaceStatus>;
 }
 
 impl Unit {
     fn lane(&mut self) -> &mut dyn Lane {
         match self {
             Unit::Workspace(workspace) => workspace,
+            #[cfg(test)]
+            Unit::Dummy(dummy) => dummy,
+        }
+    }
+
+    fn lane_ref(&self) -> &dyn Lane {
+        match self {
+            Unit::Workspace(workspace) => workspace,
+            #[cfg(test)]
+            Unit::Dummy(dummy) => dummy,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
