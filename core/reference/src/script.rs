@@ -242,9 +242,8 @@ impl Script {
         }
         match ask {
             Ask::Tip => {
-                if self.hit(plan, FaultKind::DescOldest, entity, attempt).is_some() {
-                    self.feed = Some(FeedFault::DescOldest);
-                }
+                let oldest = self.hit(plan, FaultKind::DescOldest, entity, attempt);
+                self.feed = oldest.map(|_| FeedFault::DescOldest);
             }
             Ask::Events(Some(_)) => {
                 if let Some(at) = self.hit(plan, FaultKind::UnknownCursor, entity, attempt) {

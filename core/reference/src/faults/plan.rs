@@ -67,7 +67,7 @@ impl FaultPlan {
         let mut plan = Self { mode: Mode::Swarm, ..Self::clean(seed) };
         for kind in FaultKind::ALL {
             let roll = Canon::of(&(seed, "swarm", kind.name()));
-            if roll % 2 == 0 {
+            if roll.is_multiple_of(2) {
                 continue;
             }
             let usual = u64::from(kind.usual());

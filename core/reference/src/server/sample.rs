@@ -33,7 +33,7 @@ pub fn sample_file(seed: u64, n: u64) -> (String, Content) {
     let roll = Canon::of(&(seed, n));
     let folder = FOLDERS[(roll % FOLDERS.len() as u64) as usize];
     let length = 40 + (roll >> 8) % 60 * ((roll >> 16) % 50);
-    if (roll >> 32) % 16 == 0 {
+    if (roll >> 32).is_multiple_of(16) {
         let bytes: Vec<u8> = (0..length).map(|i| (roll >> (i % 57)) as u8).collect();
         return (format!("/{folder}/{n:05}.bin"), Content::binary(bytes));
     }
