@@ -8,8 +8,10 @@ use thiserror::Error;
 /// Where a fault can happen.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Where {
-    /// In what a server or the network answers: `landfall serve --chaos` can do it too.
+    /// In what a server answers: `landfall serve --chaos` can do it too.
     Network,
+    /// In the link to the server. Simulated only.
+    Link,
     /// In the computer that the mirror runs on, or by the people who use it. Simulated only.
     Computer,
 }
@@ -74,7 +76,7 @@ kinds! {
     CutBody, "cut-body", Network, 25_000, "A body ends before it is complete.";
     MalformedBody, "malformed-body", Network, 15_000, "A body is not what the API promises.";
     LateAnswer, "late-answer", Network, 25_000, "An answer is slow, perhaps slower than anybody waits.";
-    DuplicateAnswer, "duplicate-answer", Network, 15_000, "An answer arrives twice.";
+    DuplicateAnswer, "duplicate-answer", Link, 15_000, "An answer arrives twice.";
     PoisonedFile, "poisoned-file", Network, 30_000, "One file always fails to be read.";
     UnknownCursor, "unknown-cursor", Network, 20_000, "The feed does not know the cursor any more.";
     DescOldest, "desc-oldest", Network, 200_000, "Asked for its newest event, the feed answers with its oldest.";
