@@ -1,0 +1,3 @@
+//! Landfall: a sync agent that always converges.
+
+pub mod serve;
