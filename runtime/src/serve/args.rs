@@ -91,10 +91,7 @@ fn parse_chaos(text: &str) -> Result<ChaosChoice, String> {
         Ok(kind) if served.contains(&kind) => Ok(kind),
         _ => {
             let names: Vec<_> = served.iter().map(|kind| kind.name()).collect();
-            Err(format!(
-                "a server has no fault `{name}`; it has all, swarm, {}",
-                names.join(", ")
-            ))
+            Err(format!("a server has no fault `{name}`; it has all, swarm, {}", names.join(", ")))
         }
     };
     let kinds: Result<Vec<_>, _> = text.split(',').map(one).collect();
@@ -131,11 +128,8 @@ pub async fn run(args: ServeArgs) -> ExitCode {
 }
 
 async fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
-    let mut server = Server::new(Settings {
-        page: args.page,
-        bulk_read: args.bulk_read,
-        ..Settings::default()
-    });
+    let mut server =
+        Server::new(Settings { page: args.page, bulk_read: args.bulk_read, ..Settings::default() });
     match &args.load {
         Some(directory) => {
             load_dir(&mut server, directory, wall())?;
@@ -151,10 +145,7 @@ async fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
         token: args.token,
         server,
         chaos,
-        pace: Pace {
-            files: args.pace,
-            bytes: args.pace_bytes,
-        },
+        pace: Pace { files: args.pace, bytes: args.pace_bytes },
         log: args.log,
     })
     .await?;

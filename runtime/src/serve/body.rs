@@ -139,10 +139,7 @@ impl Outgoing {
                 State::Going => {}
             }
             if let Some(file) = self.file.take() {
-                self.shared.log.file(Delivery {
-                    delivered: true,
-                    ..file
-                });
+                self.shared.log.file(Delivery { delivered: true, ..file });
             }
             let Some(piece) = self.pieces.pop_front() else {
                 self.finish(true);
@@ -161,12 +158,7 @@ impl Outgoing {
         self.taken += 1;
         self.rest = match piece {
             Piece::Bytes(bytes) => bytes,
-            Piece::File {
-                path,
-                file,
-                lead,
-                shape,
-            } => {
+            Piece::File { path, file, lead, shape } => {
                 let slow = Instant::now() + self.per_file;
                 if !self.shared.sleep_until(slow).await {
                     return false;
@@ -207,9 +199,7 @@ impl Outgoing {
         let tail = self.rest.split_off(self.rest.len().min(SLICE));
         let slice = std::mem::replace(&mut self.rest, tail);
         let bytes = slice.len() as u64;
-        self.shared
-            .log
-            .amend(self.request, |record| record.bytes += bytes);
+        self.shared.log.amend(self.request, |record| record.bytes += bytes);
         slice.into()
     }
 

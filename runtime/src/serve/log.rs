@@ -86,10 +86,7 @@ impl Log {
         let open = |path| File::options().create(true).append(true).open(path);
         Ok(Self {
             began: Instant::now(),
-            inner: Mutex::new(Inner {
-                file: path.map(open).transpose()?,
-                ..Inner::default()
-            }),
+            inner: Mutex::new(Inner { file: path.map(open).transpose()?, ..Inner::default() }),
             changed: watch::Sender::new(0),
         })
     }
@@ -98,7 +95,7 @@ impl Log {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Milliseconds since the server began.
+    /// How long ago the server began.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }

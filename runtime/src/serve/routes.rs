@@ -52,7 +52,8 @@ async fn enter(
     let params = Query::<Params>::try_from_uri(request.uri());
     let params = params.map(|query| query.0);
     let param = |name: &str| params.as_ref().ok().and_then(|all| all.get(name)).cloned();
-    let tip = param("direction").as_deref() == Some("desc") && param("limit").as_deref() == Some("1");
+    let tip =
+        param("direction").as_deref() == Some("desc") && param("limit").as_deref() == Some("1");
     let method = request.method();
     let route = match what.as_str() {
         "tree" if method == Method::GET => Route::Tree,
@@ -65,11 +66,8 @@ async fn enter(
         "events" if method == Method::GET => Route::Events,
         _ => Route::Other,
     };
-    let about = if matches!(route, Route::Events | Route::Tip) {
-        param("cursor")
-    } else {
-        param("path")
-    };
+    let about =
+        if matches!(route, Route::Events | Route::Tip) { param("cursor") } else { param("path") };
     let mut visit = Visit::new(shared, route, &about.unwrap_or_default());
     if let Err(refusal) = visit.enter(&workspace, request.headers()) {
         return visit.refuse(&refusal);
@@ -139,12 +137,7 @@ async fn file(visit: &mut Visit, params: Params) -> Answer {
     let path = path_of(&params);
     let script = visit.meet(&Ask::File(path.clone())).await?;
     let file = visit.shared.with(|server| server.now().read(&path).cloned())?;
-    let piece = Piece::File {
-        path,
-        file,
-        lead: "",
-        shape: Shape::Full,
-    };
+    let piece = Piece::File { path, file, lead: "", shape: Shape::Full };
     Ok((StatusCode::OK, vec![piece], script))
 }
 
@@ -213,12 +206,7 @@ async fn bulk_read(visit: &mut Visit, request: Request) -> Answer {
                 None => answer,
             };
             pieces.push(match answer {
-                Ok(file) => Piece::File {
-                    path,
-                    file: file.clone(),
-                    lead,
-                    shape: Shape::Bulk,
-                },
+                Ok(file) => Piece::File { path, file: file.clone(), lead, shape: Shape::Bulk },
                 Err(refusal) => {
                     let body = json::bulk_refusal(&path, &refusal);
                     Piece::Bytes([lead.as_bytes(), &body].concat())
@@ -236,11 +224,7 @@ fn if_match(request: &Request) -> Result<IfMatch, Refusal> {
     let header = request.headers().get(header::IF_MATCH);
     match header.and_then(|value| value.to_str().ok()) {
         Some(text) => Ok(IfMatch::parse(text)),
-        None => Err(Refusal::new(
-            412,
-            "precondition_failed",
-            "missing If-Match header",
-        )),
+        None => Err(Refusal::new(412, "precondition_failed", "missing If-Match header")),
     }
 }
 
@@ -248,28 +232,20 @@ async fn put(visit: &mut Visit, params: Params, request: Request) -> Answer {
     let expect = if_match(&request)?;
     let path = path_of(&params);
     let content: Content = body_of::<PutBody>(request).await?.content()?;
-    let revision = visit
-        .shared
-        .with(|server| server.put_if(&path, content, &expect, wall()))?;
+    let revision = visit.shared.with(|server| server.put_if(&path, content, &expect, wall()))?;
     Ok(written(&revision, &path))
 }
 
 fn delete(visit: &mut Visit, params: &Params, request: &Request) -> Answer {
     let expect = if_match(request)?;
     let path = path_of(params);
-    let revision = visit
-        .shared
-        .with(|server| server.delete_if(&path, &expect, wall()))?;
+    let revision = visit.shared.with(|server| server.delete_if(&path, &expect, wall()))?;
     Ok(written(&revision, &path))
 }
 
 fn written(revision: &str, path: &str) -> (StatusCode, Vec<Piece>, Script) {
     let body = json::accepted(revision, path);
-    (
-        StatusCode::ACCEPTED,
-        vec![Piece::Bytes(body)],
-        Script::default(),
-    )
+    (StatusCode::ACCEPTED, vec![Piece::Bytes(body)], Script::default())
 }
 
 async fn body_of<T: serde::de::DeserializeOwned>(request: Request) -> Result<T, Refusal> {

@@ -21,7 +21,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The address can not be had.
-    #[error("can not listen on {address}: {why}. Choose another with --listen, or 127.0.0.1:0 for any free port")]
+    #[error(
+        "can not listen on {address}: {why}. Choose another with --listen, or 127.0.0.1:0 for any free port"
+    )]
     Listen {
         /// What was asked for.
         address: String,
@@ -55,10 +57,7 @@ pub async fn start(mut config: ServerConfig) -> Result<Running, ServeError> {
         path: config.log.as_deref().unwrap_or("".as_ref()).display().to_string(),
         why,
     })?;
-    let failed = |why| ServeError::Listen {
-        address: config.listen.clone(),
-        why,
-    };
+    let failed = |why| ServeError::Listen { address: config.listen.clone(), why };
     let listener = TcpListener::bind(&config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     config.chaos.plan = served(config.chaos.plan);
@@ -68,15 +67,9 @@ pub async fn start(mut config: ServerConfig) -> Result<Running, ServeError> {
     let task = tokio::spawn(async move {
         let stopped = async move { until.until_stopped().await };
         // Accepting goes on through errors; there is none to report.
-        let _ = axum::serve(listener, app)
-            .with_graceful_shutdown(stopped)
-            .await;
+        let _ = axum::serve(listener, app).with_graceful_shutdown(stopped).await;
     });
-    Ok(Running {
-        address,
-        shared,
-        task,
-    })
+    Ok(Running { address, shared, task })
 }
 
 impl Running {

@@ -59,11 +59,7 @@ pub struct Chaos {
 
 impl Default for Chaos {
     fn default() -> Self {
-        Self {
-            plan: FaultPlan::clean(0),
-            lasts: None,
-            longest_wait: Duration::from_secs(60),
-        }
+        Self { plan: FaultPlan::clean(0), lasts: None, longest_wait: Duration::from_secs(60) }
     }
 }
 
@@ -186,10 +182,7 @@ impl Shared {
         let mut inner = self.lock();
         let attempt = inner.attempts.next(&ask.entity());
         let longest = inner.chaos.longest_wait;
-        let planned = inner
-            .planned
-            .iter()
-            .position(|(route, _)| *route == Route::of(ask));
+        let planned = inner.planned.iter().position(|(route, _)| *route == Route::of(ask));
         if let Some((_, script)) = planned.and_then(|at| inner.planned.remove(at)) {
             return (script, longest);
         }

@@ -48,8 +48,7 @@ impl Visit {
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         self.correlation = value("x-correlation-id").unwrap_or_default().to_owned();
         if let Some(token) = &self.shared.token
-            && value("authorization").and_then(|value| value.strip_prefix("Bearer "))
-                != Some(token)
+            && value("authorization").and_then(|value| value.strip_prefix("Bearer ")) != Some(token)
         {
             return Err(Refusal::new(401, "unauthorized", "invalid or missing token"));
         }
@@ -73,9 +72,7 @@ impl Visit {
         self.longest_wait = longest;
         let faults: Vec<String> = script.fired.iter().map(ToString::to_string).collect();
         if !faults.is_empty() {
-            self.shared
-                .log
-                .amend(self.request, |record| record.faults = faults);
+            self.shared.log.amend(self.request, |record| record.faults = faults);
         }
         let stopping = || Refusal::new(503, "unavailable", "the server is stopping");
         if !self.wait(script.delay).await {
@@ -141,10 +138,9 @@ impl Visit {
 pub(super) fn json_response(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
