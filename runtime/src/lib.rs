@@ -2,7 +2,8 @@
 //!
 //! Nothing here decides anything. [`driver`] is the loop; each port of the machine has one
 //! adapter: [`http`] asks servers, [`disk`] touches the mirror's directory, [`store`] keeps
-//! rows in SQLite. Everything else is how a person starts it and what it shows.
+//! rows in SQLite. [`serve`] is the reference server behind HTTP, with its faults. Everything
+//! else is how a person starts it and what it shows.
 
 pub mod clock;
 pub mod disk;
@@ -13,6 +14,7 @@ pub mod lock;
 pub mod mount;
 pub mod report;
 pub mod roots;
+pub mod serve;
 pub mod show;
 pub mod store;
 pub mod trace;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use landfall::mount::{MountArgs, log, mount};
 use landfall::report::{ReportError, report, why};
+use landfall::serve::{self, ServeArgs};
 use landfall::{exit, roots};
 
 /// Keeps a directory in step with a remote workspace, whatever the server does.
@@ -30,6 +31,8 @@ enum LogFormat {
 enum Command {
     /// Mirror a remote workspace, and follow it
     Mount(MountArgs),
+    /// Serve a sample workspace over the workspace HTTP API, with faults if wanted
+    Serve(ServeArgs),
     /// Say how a mirror is; works while it runs and while it does not
     Status {
         /// The mirror
@@ -60,6 +63,7 @@ async fn main() -> ExitCode {
     log(matches!(cli.log_format, LogFormat::Json));
     let code = match cli.command {
         Command::Mount(args) => mount(args).await.unwrap_or_else(|why| fail(why.code(), &why)),
+        Command::Serve(args) => serve::run(args).await,
         Command::Status { local_dir, json } => status(local_dir, json),
         Command::Why { path, local_dir } => {
             match real(local_dir).and_then(|dir| why(&dir, &path)) {
