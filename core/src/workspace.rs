@@ -99,6 +99,11 @@ impl Lane for Workspace {
         if self.mirror.is_caught_up() && self.files.is_read_out() {
             self.files.end_cycle(cx);
         }
+        let idle = self.mirror.is_caught_up() && self.files.standing(Standing::Working) == 0;
+        if self.config.once && idle && !self.files.seals.is_clean() {
+            // Somebody waits for the end.
+            self.files.seals.want(cx.now.tick);
+        }
         if self.files.pump(cx) {
             self.mirror.seal_begun();
         }
