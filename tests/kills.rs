@@ -55,7 +55,9 @@ async fn round(kills: [usize; 4]) {
     let mut child = place.spawn(&server, &["--once"]);
     for (n, at) in kills.into_iter().enumerate() {
         let reached = server.log().wait_for(|log| log.delivered() >= at);
-        timeout(Duration::from_secs(60), reached).await.unwrap_or_else(|_| panic!("{}", place.log()));
+        timeout(Duration::from_secs(60), reached)
+            .await
+            .unwrap_or_else(|_| panic!("{}", place.log()));
         child.kill().unwrap();
         child.wait().unwrap();
         let during_export = !server.log().by_route().contains_key(&Route::File);

@@ -195,7 +195,8 @@ impl Workspace {
         let troubled: u64 = [Standing::Aside, Standing::Held, Standing::Blocked]
             .into_iter()
             .map(|standing| self.files.standing(standing))
-            .sum();
+            .sum::<u64>()
+            + self.mirror.row.refused_names;
         let was = core::mem::replace(&mut self.in_step, troubled == 0);
         let fresh = self.in_step && !was;
         let wall = cx.now.wall;
