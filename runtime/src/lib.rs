@@ -1,3 +1,4 @@
 //! Landfall: a sync agent that always converges.
 
+pub mod demo;
 pub mod serve;
