@@ -57,3 +57,39 @@ impl Tail {
         Ok(decisions)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use landfall_core::event::Event;
+    use landfall_core::time::{Tick, Wall};
+
+    use super::*;
+
+    fn line(files: u64) -> String {
+        let note = Effect::Note { unit: None, decision: Decision::InStep { files } };
+        let step =
+            Line::Step { tick: Tick(0), wall: Wall(0), event: Event::Wake, effects: vec![note] };
+        step.to_json().unwrap() + "\n"
+    }
+
+    #[test]
+    fn a_line_is_read_once_its_end_is_there() {
+        let name = format!("landfall-tail-{}.jsonl", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut tail = Tail::new(path.clone());
+        assert_eq!(tail.decisions().unwrap(), [], "there is no file yet");
+
+        let mut file = File::create(&path).unwrap();
+        let second = line(2);
+        let (begin, end) = second.split_at(20);
+        file.write_all((line(1) + begin).as_bytes()).unwrap();
+        assert_eq!(tail.decisions().unwrap(), [Decision::InStep { files: 1 }]);
+        assert_eq!(tail.decisions().unwrap(), []);
+        file.write_all(end.as_bytes()).unwrap();
+        assert_eq!(tail.decisions().unwrap(), [Decision::InStep { files: 2 }]);
+        fs::remove_file(path).unwrap();
+    }
+}
