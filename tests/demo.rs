@@ -25,7 +25,7 @@ fn everything_goes_wrong_and_both_sides_are_equal() {
         "kill -9",
         "starting again with",
         "the listing is not believed on its own word",
-        "the mirror still has 600 files",
+        "the mirror still has 601 files",
         "Equal: 601 files",
     ] {
         assert!(said.contains(part), "`{part}` is missing:\n{said}");

@@ -31,6 +31,8 @@ pub struct Machine {
     units: BTreeMap<UnitId, Unit>,
     places: BTreeMap<UnitId, (RemoteId, StoreId)>,
     started: bool,
+    /// How it will end, once everything is sealed and committed.
+    ending: Option<Exit>,
     exited: bool,
 }
 
@@ -63,7 +65,14 @@ impl Machine {
             .iter()
             .map(|(id, workspace)| (*id, (workspace.remote, workspace.store)))
             .collect();
-        Self { engine: Engine::new(&config), units, places, started: false, exited: false }
+        Self {
+            engine: Engine::new(&config),
+            units,
+            places,
+            started: false,
+            ending: None,
+            exited: false,
+        }
     }
 
     /// One step. Total: any event in any state. It never blocks and never panics on input.
@@ -138,15 +147,24 @@ impl Machine {
     }
 
     fn stop(&mut self, now: Now, stop: Stop, out: &mut Vec<Effect>) {
-        if stop == Stop::Now || !self.started {
+        if !self.started {
             return self.exit(Exit::Stopped, out);
         }
+        match stop {
+            Stop::Now => self.exit(Exit::Stuck, out),
+            Stop::Graceful => self.end_with(now, Exit::Stopped, out),
+        }
+    }
+
+    /// Begins the end: nothing more is taken in, and what is under way lands.
+    fn end_with(&mut self, now: Now, exit: Exit, out: &mut Vec<Effect>) {
         if self.engine.stopping {
             return;
         }
         self.engine.stopping = true;
+        self.ending = Some(exit);
         self.engine.timers.set(Wake::StopBy, now.tick + STOP_WITHIN);
-        let in_flight = self.units.values_mut().map(|unit| unit.lane().in_flight()).sum();
+        let in_flight = self.units.values().map(|unit| unit.lane_ref().in_flight()).sum();
         out.push(Effect::Note { unit: None, decision: Decision::Stopping { in_flight } });
         self.each(now, out, |unit, cx| unit.stop(cx));
     }
@@ -213,16 +231,21 @@ impl Machine {
             return;
         }
         if self.engine.stopping {
-            if self.units.values_mut().all(|unit| unit.lane().is_quiet()) {
-                self.exit(Exit::Stopped, out);
+            if self.units.values().all(|unit| unit.lane_ref().is_quiet()) {
+                self.exit(self.ending.unwrap_or(Exit::Stopped), out);
             }
             return;
         }
         // With `--once` the process ends when the last of its units is done.
         let ends: Option<Vec<Exit>> =
-            self.units.values_mut().map(|unit| unit.lane().once_ends(now.tick)).collect();
-        if let Some(exit) = ends.and_then(|ends| ends.into_iter().max()) {
-            self.exit(exit, out);
+            self.units.values().map(|unit| unit.lane_ref().once_ends(now.tick)).collect();
+        match ends.and_then(|ends| ends.into_iter().max()) {
+            None => {}
+            Some(Exit::InStep) => self.exit(Exit::InStep, out),
+            Some(exit) => {
+                self.end_with(now, exit, out);
+                self.end_step(now, out);
+            }
         }
     }
 

@@ -13,11 +13,11 @@ mod story;
 mod trace;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use thiserror::Error;
 
+use crate::exit;
 use crate::serve::ServeError;
 
 /// See a mirror converge although everything goes wrong. Needs no account and no network.
@@ -77,12 +77,12 @@ pub enum DemoError {
 }
 
 /// Plays the demo. 0 if both sides are proved equal, else 1 and the reason on standard error.
-pub async fn run(args: DemoArgs) -> ExitCode {
+pub async fn run(args: DemoArgs) -> u8 {
     match stage::play(&args).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => exit::OK,
         Err(error) => {
             eprintln!("landfall demo: {error}");
-            ExitCode::FAILURE
+            exit::FAILED
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) async fn play(args: &DemoArgs) -> Result<(), DemoError> {
     let played = story::play(&mut stage, args.corrupt_one_byte).await;
     stage.server.stop().await;
     if args.keep || played.is_err() {
-        println!("Kept: {}", directory.display());
+        eprintln!("kept: {}", directory.display());
     } else {
         fs::remove_dir_all(&directory).map_err(failed)?;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use landfall_core::decision::{Decision, Doubtful};
+use landfall_core::decision::{Decision, Did, Doubtful};
 use landfall_core::time::{Ms, Wall};
 use landfall_reference::script::{FeedFault, Script, Sight};
 use landfall_reference::server::{Content, Forgot, Refusal, RetryAfter, Server, sample_file};
@@ -47,6 +47,7 @@ pub(super) async fn play(stage: &mut Stage, corrupt: bool) -> Result<(), DemoErr
     );
     bootstrap(stage).await?;
     kill(stage).await?;
+    follow(stage).await?;
     blind(stage).await?;
     stage.stop_mirror().await?;
     if corrupt {
@@ -97,6 +98,34 @@ async fn kill(stage: &mut Stage) -> Result<(), DemoError> {
     Ok(())
 }
 
+/// What another client does arrives.
+async fn follow(stage: &mut Stage) -> Result<(), DemoError> {
+    stage.tell("demo", "another client changes 5 files, adds 3 and deletes 2");
+    change(stage, 5);
+    stage.server.with(|server| {
+        let now = crate::serve::wall();
+        for n in 0..3 {
+            let path = format!("/notes/new-{n}.md");
+            server.put(&path, Content::new(*b"new\n"), now);
+        }
+        for n in 0..2 {
+            let (path, _) = sample_file(SEED, n * 100 + 50);
+            server.delete(&path, now);
+        }
+    });
+    equal(stage).await?;
+    let trashed =
+        |decision: &&Decision| matches!(decision, Decision::Did { did: Did::Trashed, .. });
+    // The trace is written after the disk.
+    stage
+        .until("the trace told of both deletions", |stage| {
+            Ok(stage.decided.iter().filter(trashed).count() == 2)
+        })
+        .await?;
+    stage.tell("demo", "both sides are equal again, and the 2 deleted files are in the trash");
+    Ok(())
+}
+
 /// The feed is lost, and the listing that is to replace it shows nothing.
 async fn blind(stage: &mut Stage) -> Result<(), DemoError> {
     let before = stage.decided.len();
@@ -117,22 +146,23 @@ async fn blind(stage: &mut Stage) -> Result<(), DemoError> {
     let (local, _) = stage.sides()?;
     stage.tell("demo", &format!("the mirror still has {} files", local.len()));
 
-    stage.tell("demo", "another client changes 5 files, adds 3 and deletes 2");
+    stage.tell("demo", "another client changes 5 files more");
+    change(stage, 5);
+    equal(stage).await
+}
+
+/// Another client changes files; each time they become different.
+fn change(stage: &Stage, files: u64) {
     stage.server.with(|server| {
-        let now = crate::serve::wall();
-        for n in 0..5 {
+        for n in 0..files {
             let (path, _) = sample_file(SEED, n * 100);
-            server.put(&path, Content::new(format!("changed {n}\n").into_bytes()), now);
-        }
-        for n in 0..3 {
-            let path = format!("/notes/new-{n}.md");
-            server.put(&path, Content::new(*b"new\n"), now);
-        }
-        for n in 0..2 {
-            let (path, _) = sample_file(SEED, n * 100 + 50);
-            server.delete(&path, now);
+            let text = format!("changed after event {}\n", server.tip());
+            server.put(&path, Content::new(text.into_bytes()), crate::serve::wall());
         }
     });
+}
+
+async fn equal(stage: &mut Stage) -> Result<(), DemoError> {
     stage
         .until("both sides were equal", |stage| {
             let (local, remote) = stage.sides()?;

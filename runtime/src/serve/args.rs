@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,9 +11,6 @@ use landfall_reference::server::{Server, Settings};
 use super::load::load_dir;
 use super::running::start;
 use super::state::{Chaos, Pace, ServerConfig, served, wall};
-
-/// Exit code of a failure that has no code of its own.
-const FAILED: u8 = 1;
 
 /// Serve a sample workspace, or a directory, over the workspace HTTP API.
 ///
@@ -117,12 +113,12 @@ impl ServeArgs {
 
 /// Serves until it is interrupted. Says on standard output where, and on standard error why
 /// not.
-pub async fn run(args: ServeArgs) -> ExitCode {
+pub async fn run(args: ServeArgs) -> u8 {
     match serve(args).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => crate::exit::OK,
         Err(error) => {
             eprintln!("landfall serve: {error}");
-            ExitCode::from(FAILED)
+            crate::exit::FAILED
         }
     }
 }
