@@ -16,9 +16,7 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 impl Canon {
     /// An empty hash.
     pub fn new() -> Self {
-        Self {
-            state: 0x6c61_6e64_6661_6c6c,
-        }
+        Self { state: 0x6c61_6e64_6661_6c6c }
     }
 
     /// The hash of one value.
@@ -30,9 +28,7 @@ impl Canon {
 
     fn mix(&mut self, word: u64) {
         let product = u128::from(self.state ^ word) * u128::from(MULTIPLIER);
-        self.state = (product as u64 ^ (product >> 64) as u64)
-            .rotate_left(23)
-            .wrapping_add(word);
+        self.state = (product as u64 ^ (product >> 64) as u64).rotate_left(23).wrapping_add(word);
     }
 }
 

@@ -67,10 +67,7 @@ pub enum MaxDelete {
 
 impl Default for GateConfig {
     fn default() -> Self {
-        Self {
-            concurrency: 16,
-            per_second: 2_000,
-        }
+        Self { concurrency: 16, per_second: 2_000 }
     }
 }
 

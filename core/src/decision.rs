@@ -20,24 +20,11 @@ use crate::time::Ms;
 pub enum Decision {
     // --- starting and stopping ---
     /// A configured value was out of bounds.
-    Clamped {
-        what: Knob,
-        from: Ms,
-        to: Ms,
-        because: Knob,
-    },
+    Clamped { what: Knob, from: Ms, to: Ms, because: Knob },
     /// The machine started.
-    Started {
-        files: u64,
-        resumed: bool,
-        suspects: u64,
-    },
+    Started { files: u64, resumed: bool, suspects: u64 },
     /// A row could not be read. It stays where it is.
-    RowUnreadable {
-        kind: String,
-        key: String,
-        why: String,
-    },
+    RowUnreadable { kind: String, key: String, why: String },
     /// SIGTERM.
     Stopping { in_flight: u64 },
     /// The end.
@@ -47,17 +34,9 @@ pub enum Decision {
 
     // --- the gate ---
     /// The server asked for less.
-    GatePaused {
-        remote: RemoteId,
-        why: Fault,
-        wait: Ms,
-        concurrency: u32,
-    },
+    GatePaused { remote: RemoteId, why: Fault, wait: Ms, concurrency: u32 },
     /// The breaker changed its state.
-    Breaker {
-        remote: RemoteId,
-        state: BreakerState,
-    },
+    Breaker { remote: RemoteId, state: BreakerState },
 
     // --- bootstrap ---
     /// The feed position that the next snapshot is continued from.
@@ -73,12 +52,7 @@ pub enum Decision {
     /// A traversal of the tree began or went on.
     TraversalBegun { id: u32, resumed: bool },
     /// A listing page is asked for again.
-    PageAgain {
-        dir: String,
-        why: Fault,
-        wait: Ms,
-        kept: u64,
-    },
+    PageAgain { dir: String, why: Fault, wait: Ms, kept: u64 },
     /// A directory of the frontier is not there any more.
     DirectoryGone { dir: String },
     /// The server forgot a page cursor: the directory is listed from its start.
@@ -98,20 +72,11 @@ pub enum Decision {
 
     // --- files ---
     /// The plan for a path was carried out.
-    Did {
-        path: RemotePath,
-        did: Did,
-        rule: Rule,
-    },
+    Did { path: RemotePath, did: Did, rule: Rule },
     /// Local bytes nobody else has were kept.
     Kept { path: RemotePath, hash: ContentHash },
     /// A path failed and is tried again later, delaying nothing else.
-    SetAside {
-        path: RemotePath,
-        why: Fault,
-        tries: u32,
-        wait: Ms,
-    },
+    SetAside { path: RemotePath, why: Fault, tries: u32, wait: Ms },
     /// A name can not be placed below a root.
     NameRefused { name: String, why: PathError },
     /// The whole disk is in trouble: nothing is fetched for a while.
@@ -151,8 +116,6 @@ pub enum FeedLoss {
     CursorUnknown,
     /// It answered with events from before the cursor.
     StartedAgain,
-    /// It was not there before, and is now.
-    Appeared,
 }
 
 /// Why an export gives way to the tree pull.
@@ -204,11 +167,7 @@ pub enum Did {
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Brake {
     /// Too many deletes in one cycle.
-    MaxDelete {
-        deletes: u64,
-        allowed: u64,
-        known: u64,
-    },
+    MaxDelete { deletes: u64, allowed: u64, known: u64 },
     /// Too many directories wait to be listed.
     Frontier { directories: u64 },
 }
@@ -220,5 +179,230 @@ impl Brake {
             Brake::MaxDelete { .. } => "max-delete",
             Brake::Frontier { .. } => "frontier",
         }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Decision::Clamped { what, from, to, because } => {
+                write!(f, "{what} of {from} is clamped to {to} because of {because}")
+            }
+            Decision::Started { files, resumed: false, .. } => {
+                write!(f, "starting for the first time ({files} files known)")
+            }
+            Decision::Started { files, suspects, .. } => {
+                write!(f, "starting again with {files} files known")?;
+                match suspects {
+                    0 => Ok(()),
+                    n => write!(f, ", {n} of them not sealed before the power was cut"),
+                }
+            }
+            Decision::RowUnreadable { kind, key, why } => {
+                write!(f, "the stored row {kind} `")?;
+                show_name(key, f)?;
+                write!(f, "` can not be read and is kept as it is: {why}")
+            }
+            Decision::Stopping { in_flight } => {
+                write!(f, "stopping; {in_flight} operations are under way")
+            }
+            Decision::Exiting(exit) => write!(f, "exiting: {exit}"),
+            Decision::Stuck { what, waited } => {
+                write!(f, "the {what} did not answer for {waited}, so the process has to end")
+            }
+            Decision::GatePaused { remote: _, why, wait, concurrency } => write!(
+                f,
+                "the server said {why}: nothing is sent for {wait}, then at most {concurrency} \
+                 requests at once"
+            ),
+            Decision::Breaker { state: BreakerState::Open, .. } => {
+                f.write_str("the server failed too often in a row: one request is tried in 30 s")
+            }
+            Decision::Breaker { state: BreakerState::Closed, .. } => {
+                f.write_str("the server answers again")
+            }
+            Decision::PositionTaken(Position::Origin) => {
+                f.write_str("the feed has no events yet; taking its beginning before listing")
+            }
+            Decision::PositionTaken(Position::After(id)) => {
+                write!(f, "the feed stands at {id}; taking that before listing")
+            }
+            Decision::PositionTaken(Position::NoFeed) => {
+                f.write_str("this server has no feed; only listings will tell what changed")
+            }
+            Decision::FeedLost { why } => {
+                write!(f, "the feed was lost ({why}); taking a new position and listing again")
+            }
+            Decision::ExportBegun { within } => {
+                write!(f, "asking for one export, which gets {within} in all")
+            }
+            Decision::ExportYields { why, kept } => {
+                write!(f, "the export yields to the tree: {why}; {kept} files are kept")
+            }
+            Decision::ExportBelieved { files, total } => {
+                write!(f, "the export is complete: {files} files, and the server counts {total}")
+            }
+            Decision::TraversalBegun { id, resumed: false } => {
+                write!(f, "listing the tree (traversal {id})")
+            }
+            Decision::TraversalBegun { id, resumed: true } => {
+                write!(f, "going on with listing the tree (traversal {id})")
+            }
+            Decision::PageAgain { dir, why, wait, kept } => write!(
+                f,
+                "listing {dir} failed ({why}); the same page again in {wait}, {kept} files are kept"
+            ),
+            Decision::DirectoryGone { dir } => {
+                write!(f, "{dir} can not be listed any more and is passed over")
+            }
+            Decision::CursorForgotten { dir } => {
+                write!(f, "the server forgot a page cursor; listing {dir} from its start")
+            }
+            Decision::ListingBelieved { seen } => {
+                write!(f, "the listing is complete and believed: {seen} files")
+            }
+            Decision::ListingDoubted { why, again } => {
+                write!(f, "the listing is not believed on its own word: {why}; again in {again}")
+            }
+            Decision::ListingConfirmed { seen } => {
+                write!(f, "a second listing agrees and is believed: {seen} files")
+            }
+            Decision::MissingTwice { path } => {
+                write!(f, "two listings leave out {path}; asking for it by name")
+            }
+            Decision::WatchdogFired { idle, answered: true, wait } => write!(
+                f,
+                "nothing moved for {idle} although the server answers; going on in {wait}"
+            ),
+            Decision::WatchdogFired { idle, answered: false, .. } => {
+                write!(f, "nothing moved for {idle} because the server does not answer; waiting")
+            }
+            Decision::InStep { files } => write!(f, "in step: {files} files"),
+            Decision::Did { path, did, rule } => write!(f, "{did} {path}: {rule}"),
+            Decision::Kept { path, hash } => {
+                write!(f, "kept the local bytes of {path} as a conflict copy ({})", hash.short())
+            }
+            Decision::SetAside { path, why, tries, wait } => {
+                write!(f, "set aside {path} ({why}, failure {tries}); again in {wait}")
+            }
+            Decision::NameRefused { name, why } => {
+                f.write_str("a name from the server is refused, `")?;
+                show_name(name, f)?;
+                write!(f, "`: {why}")
+            }
+            Decision::DiskPaused { why, wait } => {
+                write!(f, "{why}; nothing is fetched or placed for {wait}")
+            }
+            Decision::Braked(brake) => write!(f, "brake `{}`: {brake}", brake.name()),
+        }
+    }
+}
+
+impl fmt::Display for Knob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Knob::ExportTimeout => "the export time",
+            Knob::Watchdog => "the watchdog",
+            Knob::HardCap => "the hard cap",
+            Knob::Interval => "the interval",
+            Knob::Minimum => "the least that makes sense",
+        })
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Port::Disk => "disk",
+            Port::Store => "store",
+        })
+    }
+}
+
+impl fmt::Display for FeedLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FeedLoss::CursorUnknown => "the server does not know the cursor",
+            FeedLoss::StartedAgain => "it began again at an older event",
+        })
+    }
+}
+
+impl fmt::Display for Yield {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Yield::TimeUp(time) => write!(f, "its {time} are up"),
+            Yield::Failed(why) => write!(f, "{why}"),
+            Yield::Empty => f.write_str("it was empty"),
+            Yield::Short { files, known } => {
+                write!(f, "it had {files} files where {known} are known")
+            }
+            Yield::BelowTotal { files, total } => {
+                write!(f, "it had {files} files where the server counts {total}")
+            }
+            Yield::Uncounted { files } => {
+                write!(f, "it had {files} files and the server does not say how many there are")
+            }
+            Yield::Interrupted => f.write_str("an earlier run was cut off in it"),
+        }
+    }
+}
+
+impl fmt::Display for Doubtful {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Doubtful::Empty => f.write_str("it shows nothing"),
+            Doubtful::Short { seen, known } => {
+                write!(f, "it shows {seen} files where {known} are known")
+            }
+            Doubtful::BelowTotal { seen, total } => {
+                write!(f, "it shows {seen} files where the server counts {total}")
+            }
+            Doubtful::Missing { missing } => write!(f, "it leaves out {missing} known files"),
+        }
+    }
+}
+
+impl fmt::Display for Did {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Did::Placed => "placed",
+            Did::Adopted => "adopted",
+            Did::Trashed => "moved to the trash:",
+            Did::SetAside => "kept aside as a conflict copy:",
+        })
+    }
+}
+
+impl fmt::Display for Brake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Brake::MaxDelete { deletes, allowed, known } => write!(
+                f,
+                "{deletes} of {known} files would be deleted and {allowed} may be; none was. If \
+                 they are to go, start again with a higher --max-delete; if not, restore them on \
+                 the remote"
+            ),
+            Brake::Frontier { directories } => write!(
+                f,
+                "{directories} directories wait to be listed and {} may; nothing was deleted. \
+                 Mount a smaller --remote-path, or remove what makes the tree grow",
+                crate::mirror::FRONTIER_MAX
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Exit::InStep => "in step",
+            Exit::Partial => "in step but for files that are set aside",
+            Exit::Unauthorized => "the server refuses the credentials",
+            Exit::Unavailable => "the server could not be used for too long",
+            Exit::Halted => "a safety brake wants a person",
+            Exit::Stopped => "stopped, sealed and committed",
+            Exit::Stuck => "the disk or the store did not answer in time",
+        })
     }
 }

@@ -115,10 +115,7 @@ impl Fault {
 }
 
 fn says_overloaded(message: &str) -> bool {
-    message
-        .as_bytes()
-        .windows(10)
-        .any(|w| w.eq_ignore_ascii_case(b"overloaded"))
+    message.as_bytes().windows(10).any(|w| w.eq_ignore_ascii_case(b"overloaded"))
 }
 
 impl fmt::Display for Fault {
@@ -155,30 +152,17 @@ mod tests {
 
     #[test]
     fn a_busy_workspace_is_told_from_a_rate_limit() {
-        assert_eq!(
-            Fault::classify(429, "workspace_busy", ""),
-            (Blame::Lane, Fault::WorkspaceBusy)
-        );
+        assert_eq!(Fault::classify(429, "workspace_busy", ""), (Blame::Lane, Fault::WorkspaceBusy));
         for code in ["rate_limited", "queue_full", "", "anything_else"] {
-            assert_eq!(
-                Fault::classify(429, code, ""),
-                (Blame::Lane, Fault::Throttled),
-                "{code}"
-            );
+            assert_eq!(Fault::classify(429, code, ""), (Blame::Lane, Fault::Throttled), "{code}");
         }
     }
 
     #[test]
     fn an_overloaded_server_is_told_from_a_broken_one() {
         let said = "Durable Object is Overloaded. Try later";
-        assert_eq!(
-            Fault::classify(500, "", said),
-            (Blame::Lane, Fault::Overloaded)
-        );
-        assert_eq!(
-            Fault::classify(503, "", "oops"),
-            (Blame::Lane, Fault::Server(503))
-        );
+        assert_eq!(Fault::classify(500, "", said), (Blame::Lane, Fault::Overloaded));
+        assert_eq!(Fault::classify(503, "", "oops"), (Blame::Lane, Fault::Server(503)));
     }
 
     #[test]

@@ -25,7 +25,9 @@ pub struct StoreId(pub u16);
 pub struct CallId {
     /// The start of the process that made the call.
     pub run: u32,
-    /// Counts the calls of that start from 1.
+    /// Who made it, so that even an answer that nobody waits for finds its way home.
+    pub unit: UnitId,
+    /// Counts the calls of that start from 1, over all units.
     pub n: u64,
 }
 

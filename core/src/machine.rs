@@ -1,42 +1,286 @@
-use crate::config::Config;
-use crate::effect::Effect;
-use crate::event::Event;
-use crate::id::*;
-use crate::status::Status;
-use crate::time::{Now, Tick};
-use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
+//! The machine: routes events to units, and ends each step.
 
-/// Why the machine wants to be woken.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-pub enum Wake {
-    /// A network call runs out of time.
-    Deadline(CallId),
-    /// A gate opens again.
-    Gate(RemoteId),
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use crate::config::Config;
+use crate::decision::{Decision, Port as DecisionPort};
+use crate::effect::{Effect, Exit};
+use crate::engine::{Cx, DISK_PATIENCE, Engine, Port};
+use crate::event::{Boot, Event, LastExit, Outcome, Part, Stop};
+use crate::fault::{Blame, Fault};
+use crate::id::{CallId, RemoteId, StoreId, UnitId};
+use crate::journal::STORE_PATIENCE;
+use crate::row::{Row, StoredRow};
+use crate::status::Status;
+use crate::time::{Ms, Now, Tick};
+use crate::timers::{Wake, Why};
+use crate::workspace::Workspace;
+
+/// From SIGTERM to the end: a little less than the 5 s that a supervisor gives.
+const STOP_WITHIN: Ms = Ms(4_500);
+
+/// A timer that is so late was slept through: what it waited for was not awake either.
+const SLEPT: Ms = Ms::secs(10);
+
+/// Takes every decision. See the [crate documentation](crate).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Machine {
+    engine: Engine,
+    units: BTreeMap<UnitId, Unit>,
+    places: BTreeMap<UnitId, (RemoteId, StoreId)>,
+    started: bool,
+    exited: bool,
 }
 
-/// The machine.
-#[derive(Clone, Debug)]
-pub struct Machine {
-    config: Config,
+/// Everything that can be kept in step. Adding a kind touches this enum and [`Unit::lane`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Unit {
+    /// A workspace.
+    Workspace(Workspace),
 }
 
 impl Machine {
-    /// A machine that knows nothing yet.
+    /// A machine that knows nothing yet. It wants rows and a start.
     pub fn new(config: Config) -> Self {
-        Self { config }
+        let reads = |remote| {
+            let gate = config.remotes.iter().find(|(id, _)| *id == remote);
+            gate.map_or(1, |(_, gate)| gate.concurrency.clamp(1, 64))
+        };
+        let units = config
+            .workspaces
+            .iter()
+            .map(|(id, workspace)| {
+                let reads = reads(workspace.remote) * 2;
+                (*id, Unit::Workspace(Workspace::new(workspace.clone(), reads)))
+            })
+            .collect();
+        let places = config
+            .workspaces
+            .iter()
+            .map(|(id, workspace)| (*id, (workspace.remote, workspace.store)))
+            .collect();
+        Self { engine: Engine::new(&config), units, places, started: false, exited: false }
     }
-    /// One step.
-    pub fn step(&mut self, _now: Now, _event: Event, _effects: &mut Vec<Effect>) {
-        let _ = &self.config;
+
+    /// One step. Total: any event in any state. It never blocks and never panics on input.
+    ///
+    /// The effects are appended to `out`. What happens to them is told by later events.
+    pub fn step(&mut self, now: Now, event: Event, out: &mut Vec<Effect>) {
+        if self.exited {
+            return;
+        }
+        match event {
+            Event::Load(rows) => rows.iter().for_each(|row| self.load(now, row, out)),
+            Event::Start { run, boot, last } => self.start(now, run, boot, last, out),
+            Event::Wake => {
+                while let Some((due, wake)) = self.engine.timers.pop_due(now.tick) {
+                    self.wake(now, due, wake, out);
+                }
+            }
+            Event::Stop(stop) => self.stop(now, stop, out),
+            Event::Part { call, part } => self.part(now, call, part, out),
+            Event::Done { call, outcome } => self.done(now, call, outcome, out),
+            Event::Stored { store, upto } => {
+                if let Some(journal) = self.engine.journals.get_mut(&store) {
+                    journal.stored(upto, now.tick);
+                }
+                self.each(now, out, |unit, cx| {
+                    if cx.store == store {
+                        unit.stored(cx);
+                    }
+                });
+            }
+        }
+        if self.started {
+            self.end_step(now, out);
+        }
     }
-    /// When to wake.
+
+    /// When the machine wants to be woken, and why. `None`: only an event can move it.
     pub fn next_wake(&self) -> Option<(Tick, Wake)> {
-        None
+        if self.exited { None } else { self.engine.timers.next() }
     }
-    /// Status.
-    pub fn status(&self, _now: Now) -> Status {
-        unimplemented!()
+
+    /// What a person or a probe may ask.
+    pub fn status(&self, now: Now) -> Status {
+        let units: Vec<_> = self
+            .units
+            .iter()
+            .map(|(id, Unit::Workspace(workspace))| workspace.status(*id, now, &self.engine))
+            .collect();
+        Status { verdict: units.iter().map(|unit| unit.verdict).max().unwrap_or_default(), units }
+    }
+
+    fn load(&mut self, _now: Now, stored: &StoredRow, out: &mut Vec<Effect>) {
+        let Some(unit) = self.units.get_mut(&stored.unit) else { return };
+        match Row::decode(stored) {
+            Ok(row) => unit.lane().load(row.value),
+            Err(why) => {
+                unit.lane().unreadable();
+                let (kind, key) = (stored.kind.clone(), stored.key.clone());
+                let decision = Decision::RowUnreadable { kind, key, why: why.to_string() };
+                out.push(Effect::Note { unit: Some(stored.unit), decision });
+            }
+        }
+    }
+
+    fn start(&mut self, now: Now, run: u32, boot: Boot, last: LastExit, out: &mut Vec<Effect>) {
+        if self.started {
+            return;
+        }
+        self.started = true;
+        self.engine.run = run;
+        self.each(now, out, |unit, cx| unit.start(cx, boot, last));
+    }
+
+    fn stop(&mut self, now: Now, stop: Stop, out: &mut Vec<Effect>) {
+        if stop == Stop::Now || !self.started {
+            return self.exit(Exit::Stopped, out);
+        }
+        if self.engine.stopping {
+            return;
+        }
+        self.engine.stopping = true;
+        self.engine.timers.set(Wake::StopBy, now.tick + STOP_WITHIN);
+        let in_flight = self.units.values_mut().map(|unit| unit.lane().in_flight()).sum();
+        out.push(Effect::Note { unit: None, decision: Decision::Stopping { in_flight } });
+        self.each(now, out, |unit, cx| unit.stop(cx));
+    }
+
+    fn wake(&mut self, now: Now, due: Tick, wake: Wake, out: &mut Vec<Effect>) {
+        match wake {
+            Wake::Deadline(call) => match self.engine.calls.get(&call) {
+                Some(Port::Remote(_)) => {
+                    out.push(Effect::Cancel { call });
+                    let (blame, why) = (Blame::Unknown, Fault::Timeout);
+                    let outcome = Outcome::Failed { blame, why, retry_after: None };
+                    self.done(now, call, outcome, out);
+                }
+                Some(Port::Disk) if now.tick - due > SLEPT => {
+                    self.engine.timers.set(wake, now.tick + DISK_PATIENCE);
+                }
+                Some(Port::Disk) => self.stuck(DecisionPort::Disk, DISK_PATIENCE, out),
+                None => {}
+            },
+            // The gates are looked at after each step.
+            Wake::Gate(_) => {}
+            Wake::Store(store) if now.tick - due > SLEPT => {
+                if let Some(journal) = self.engine.journals.get_mut(&store) {
+                    journal.slept(now.tick);
+                }
+            }
+            Wake::Store(_) => self.stuck(DecisionPort::Store, STORE_PATIENCE, out),
+            Wake::StopBy => self.exit(Exit::Stuck, out),
+            Wake::Unit(id, why) => self.with(now, id, out, |unit, cx| unit.wake(cx, why)),
+        }
+    }
+
+    fn stuck(&mut self, what: DecisionPort, waited: Ms, out: &mut Vec<Effect>) {
+        out.push(Effect::Note { unit: None, decision: Decision::Stuck { what, waited } });
+        self.exit(Exit::Stuck, out);
+    }
+
+    fn part(&mut self, now: Now, call: CallId, part: Part, out: &mut Vec<Effect>) {
+        self.with(now, call.unit, out, |unit, cx| unit.part(cx, call, part));
+    }
+
+    fn done(&mut self, now: Now, call: CallId, outcome: Outcome, out: &mut Vec<Effect>) {
+        if let Some(Port::Remote(remote)) = self.engine.end(call) {
+            if let Some(gate) = self.engine.gates.get_mut(&remote) {
+                let decision = gate.settle(now.tick, call, &outcome);
+                out.extend(decision.map(|decision| Effect::Note { unit: None, decision }));
+            }
+        }
+        self.with(now, call.unit, out, |unit, cx| unit.done(cx, call, outcome));
+    }
+
+    /// Every step ends the same way: work is issued, gates let through what may go, and all
+    /// rows that changed become one commit per store.
+    fn end_step(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.exited {
+            return;
+        }
+        self.each(now, out, |unit, cx| unit.settle(cx));
+        if !self.engine.stopping {
+            self.engine.pump(now.tick, out);
+        }
+        self.engine.flush(now.tick, out);
+        if !self.engine.journals.values().all(|journal| journal.is_quiet()) {
+            return;
+        }
+        if self.engine.stopping {
+            if self.units.values_mut().all(|unit| unit.lane().is_quiet()) {
+                self.exit(Exit::Stopped, out);
+            }
+            return;
+        }
+        // With `--once` the process ends when the last of its units is done.
+        let ends: Option<Vec<Exit>> =
+            self.units.values_mut().map(|unit| unit.lane().once_ends(now.tick)).collect();
+        if let Some(exit) = ends.and_then(|ends| ends.into_iter().max()) {
+            self.exit(exit, out);
+        }
+    }
+
+    fn exit(&mut self, exit: Exit, out: &mut Vec<Effect>) {
+        if !self.exited {
+            self.exited = true;
+            out.push(Effect::Note { unit: None, decision: Decision::Exiting(exit) });
+            out.push(Effect::Exit(exit));
+        }
+    }
+
+    fn with(
+        &mut self,
+        now: Now,
+        id: UnitId,
+        out: &mut Vec<Effect>,
+        act: impl FnOnce(&mut dyn Lane, &mut Cx<'_>),
+    ) {
+        let (Some(unit), Some((remote, store))) =
+            (self.units.get_mut(&id), self.places.get(&id).copied())
+        else {
+            return;
+        };
+        let engine = &mut self.engine;
+        act(unit.lane(), &mut Cx { now, unit: id, remote, store, engine, out });
+    }
+
+    fn each(
+        &mut self,
+        now: Now,
+        out: &mut Vec<Effect>,
+        mut act: impl FnMut(&mut dyn Lane, &mut Cx<'_>),
+    ) {
+        let ids: Vec<UnitId> = self.units.keys().copied().collect();
+        for id in ids {
+            self.with(now, id, out, &mut act);
+        }
+    }
+}
+
+/// What the machine needs of a unit, whatever it is.
+pub(crate) trait Lane {
+    fn load(&mut self, value: crate::row::Value);
+    fn unreadable(&mut self);
+    fn start(&mut self, cx: &mut Cx<'_>, boot: Boot, last: LastExit);
+    fn part(&mut self, cx: &mut Cx<'_>, call: CallId, part: Part);
+    fn done(&mut self, cx: &mut Cx<'_>, call: CallId, outcome: Outcome);
+    fn wake(&mut self, cx: &mut Cx<'_>, why: Why);
+    fn stored(&mut self, cx: &mut Cx<'_>);
+    fn settle(&mut self, cx: &mut Cx<'_>);
+    fn stop(&mut self, cx: &mut Cx<'_>);
+    fn in_flight(&self) -> u64;
+    fn is_quiet(&self) -> bool;
+    fn once_ends(&self, now: Tick) -> Option<Exit>;
+}
+
+impl Unit {
+    fn lane(&mut self) -> &mut dyn Lane {
+        match self {
+            Unit::Workspace(workspace) => workspace,
+        }
     }
 }

@@ -97,9 +97,7 @@ impl RemotePath {
     /// Whether this path lies below `dir`. A path does not lie below itself.
     pub fn is_below(&self, dir: &str) -> bool {
         let dir = dir.strip_suffix('/').unwrap_or(dir);
-        self.0
-            .strip_prefix(dir)
-            .is_some_and(|rest| rest.starts_with('/'))
+        self.0.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
@@ -170,14 +168,8 @@ mod tests {
         ] {
             assert_eq!(RemotePath::parse(name), Err(why), "{name:?}");
         }
-        assert_eq!(
-            RemotePath::parse(&format!("/{}", "n".repeat(256))),
-            Err(PathError::TooLong)
-        );
-        assert_eq!(
-            RemotePath::parse(&"/n".repeat(2049)),
-            Err(PathError::TooLong)
-        );
+        assert_eq!(RemotePath::parse(&format!("/{}", "n".repeat(256))), Err(PathError::TooLong));
+        assert_eq!(RemotePath::parse(&"/n".repeat(2049)), Err(PathError::TooLong));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::decision::Doubtful;
 use crate::files::entry::{Hold, Ordinal, Proof, Remote, Version};
 use crate::id::{EventId, UnitId};
 use crate::path::RemotePath;
@@ -103,7 +104,10 @@ pub struct MirrorRow {
     pub epoch: u32,
     /// Events of a feed without numbers, counted.
     pub arrived: u64,
-    /// A traversal was believed and everything that it showed was placed and sealed.
+    /// The newest finished traversal was believed.
+    pub believed: bool,
+    /// A traversal was believed and everything that it showed was placed and sealed, or
+    /// durably set aside.
     pub complete: bool,
     /// An export was begun, so that a restart does not begin another.
     pub export_begun: bool,
@@ -145,6 +149,8 @@ pub struct TraversalRow {
     pub seen: u64,
     /// The server's own count, if it gave one.
     pub total: Option<u64>,
+    /// A directory could not be listed, so what is missing proves nothing.
+    pub partial: bool,
     /// Whether it still goes on.
     pub open: bool,
 }
@@ -152,8 +158,8 @@ pub struct TraversalRow {
 /// A complete traversal that is not believed on its own word.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Doubt {
-    /// What it showed.
-    pub seen: u64,
+    /// What speaks against it.
+    pub why: Doubtful,
     /// The traversal.
     pub traversal: u32,
     /// The feed position that it was taken at.
@@ -183,6 +189,9 @@ pub struct EntryRow {
     /// What was last seen on the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// What may be at the path because a placement was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placing: Option<Version>,
     /// What the server has.
     pub remote: Remote,
     /// Why it rests.
@@ -191,6 +200,9 @@ pub struct EntryRow {
     /// The last traversal that saw it.
     #[serde(default)]
     pub seen: u32,
+    /// The first complete traversal that left it out, if none has seen it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<u32>,
 }
 
 impl Row {
@@ -201,10 +213,7 @@ impl Row {
             Value::Entry(path, _) => Of::Entry(path.clone()),
             Value::Frontier(dir, _) => Of::Frontier(dir.clone()),
         };
-        RowKey {
-            unit: self.unit,
-            of,
-        }
+        RowKey { unit: self.unit, of }
     }
 
     /// As it lies in a store.
@@ -243,10 +252,7 @@ impl Row {
             "frontier" => Value::Frontier(stored.key.clone(), json(&stored.json)?),
             other => return Err(RowError::Kind(other.to_string())),
         };
-        Ok(Self {
-            unit: stored.unit,
-            value,
-        })
+        Ok(Self { unit: stored.unit, value })
     }
 }
 
@@ -283,8 +289,7 @@ impl RowTable {
                     self.put(stored);
                 }
                 Change::Delete(key) => {
-                    self.0
-                        .remove(&(key.unit.0, key.kind().to_string(), key.key().to_string()));
+                    self.0.remove(&(key.unit.0, key.kind().to_string(), key.key().to_string()));
                 }
             }
         }
@@ -292,14 +297,12 @@ impl RowTable {
 
     /// Adds or replaces an encoded row.
     pub fn put(&mut self, row: StoredRow) {
-        self.0
-            .insert((row.unit.0, row.kind.clone(), row.key.clone()), row);
+        self.0.insert((row.unit.0, row.kind.clone(), row.key.clone()), row);
     }
 
     /// One row.
     pub fn get(&self, key: &RowKey) -> Option<&StoredRow> {
-        self.0
-            .get(&(key.unit.0, key.kind().to_string(), key.key().to_string()))
+        self.0.get(&(key.unit.0, key.kind().to_string(), key.key().to_string()))
     }
 
     /// All rows, in key order.

@@ -19,10 +19,13 @@ pub struct Status {
 }
 
 /// Three values, and no more.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// In step, or getting there without trouble.
+    #[default]
     Ok,
     /// Working, with something that a person should know.
     Degraded,

@@ -107,36 +107,24 @@ mod tests {
     use super::*;
 
     fn now(wall: u64) -> Now {
-        Now {
-            tick: Tick(500),
-            wall: Wall(wall),
-        }
+        Now { tick: Tick(500), wall: Wall(wall) }
     }
 
     #[test]
     fn a_stored_deadline_keeps_what_is_left_of_it() {
-        let d = StoredDeadline {
-            set: Wall(10_000),
-            length: Ms(3_000),
-        };
+        let d = StoredDeadline { set: Wall(10_000), length: Ms(3_000) };
         assert_eq!(d.due(now(11_000)), Tick(2_500));
     }
 
     #[test]
     fn a_clock_that_jumps_forward_makes_it_due_now() {
-        let d = StoredDeadline {
-            set: Wall(10_000),
-            length: Ms(3_000),
-        };
+        let d = StoredDeadline { set: Wall(10_000), length: Ms(3_000) };
         assert_eq!(d.due(now(9_999_999)), Tick(500));
     }
 
     #[test]
     fn a_clock_that_jumps_back_starts_it_over_at_most() {
-        let d = StoredDeadline {
-            set: Wall(10_000),
-            length: Ms(3_000),
-        };
+        let d = StoredDeadline { set: Wall(10_000), length: Ms(3_000) };
         assert_eq!(d.due(now(0)), Tick(3_500));
     }
 }

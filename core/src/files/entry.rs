@@ -1,11 +1,14 @@
 //! One path: what is known of it on both sides, and nothing else.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::hash::ContentHash;
 use crate::id::{BlobId, CallId, Revision};
-use crate::time::{Ms, Wall};
+use crate::row::EntryRow;
+use crate::time::StoredDeadline;
 
 /// What the machine knows of one path.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -17,6 +20,9 @@ pub struct Entry {
     /// The last file that was seen here. It outlives [`Local::Unknown`], so that a look can
     /// do without hashing.
     pub proof: Option<Proof>,
+    /// What is being put at the path. Durable before it is done, so that a file found after a
+    /// kill is known to be ours.
+    pub placing: Option<Version>,
     /// Set by the feed, a snapshot or a read, never by an older ordinal.
     pub remote: Remote,
     /// The one thing that is under way.
@@ -25,6 +31,8 @@ pub struct Entry {
     pub hold: Option<Hold>,
     /// The last traversal that saw it.
     pub seen: u32,
+    /// The first complete traversal that left it out, if none has seen it since.
+    pub missed: Option<u32>,
 }
 
 /// One version of a file.
@@ -185,26 +193,54 @@ pub enum Hold {
         tries: u32,
         /// The last one.
         why: Fault,
-        /// When it was last tried.
-        set: Wall,
-        /// How long it waits from then.
-        wait: Ms,
+        /// When it is tried again.
+        again: StoredDeadline,
     },
     /// Too many deletes at once: they wait for a person.
     MaxDelete,
 }
 
 impl Entry {
+    /// What is stored of it. Everything else is found out again.
+    pub fn row(&self) -> EntryRow {
+        EntryRow {
+            base: self.base.clone(),
+            proof: self.proof.clone(),
+            placing: self.placing.clone(),
+            remote: self.remote.clone(),
+            hold: self.hold.clone(),
+            seen: self.seen,
+            missed: self.missed,
+        }
+    }
+
+    /// What was stored, with the disk not looked at yet.
+    pub fn from_row(row: EntryRow) -> Self {
+        Self {
+            base: row.base,
+            local: Local::Unknown,
+            proof: row.proof,
+            placing: row.placing,
+            remote: row.remote,
+            doing: None,
+            hold: row.hold,
+            seen: row.seen,
+            missed: row.missed,
+        }
+    }
+
     /// A path that was never heard of.
     pub fn new() -> Self {
         Self {
             base: None,
             local: Local::Unknown,
             proof: None,
+            placing: None,
             remote: Remote::Unknown,
             doing: None,
             hold: None,
             seen: 0,
+            missed: None,
         }
     }
 }
@@ -216,11 +252,34 @@ impl Default for Entry {
 }
 
 impl Remote {
+    /// Whether both say the same about the file, whenever they said it.
+    pub fn is_same_file(&self, other: &Remote) -> bool {
+        match (self, other) {
+            (
+                Remote::File { revision, hash, .. },
+                Remote::File { revision: other_revision, hash: other_hash, .. },
+            ) => revision == other_revision && hash == other_hash,
+            (Remote::Absent(_), Remote::Absent(_))
+            | (Remote::Hidden(_), Remote::Hidden(_))
+            | (Remote::Unknown, Remote::Unknown) => true,
+            _ => false,
+        }
+    }
+
     /// The point of the feed that this was known at.
     pub fn at(&self) -> Ordinal {
         match self {
             Remote::Unknown => Ordinal::default(),
             Remote::Absent(at) | Remote::Hidden(at) | Remote::File { at, .. } => *at,
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hold::Aside { tries, why, .. } => write!(f, "{why}, failed {tries} times"),
+            Hold::MaxDelete => f.write_str("too many deletes at once wait for a person"),
         }
     }
 }

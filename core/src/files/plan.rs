@@ -192,11 +192,7 @@ fn relate(
 }
 
 fn absent(base: Option<&Version>) -> Side {
-    if base.is_some() {
-        Side::Gone
-    } else {
-        Side::Never
-    }
+    if base.is_some() { Side::Gone } else { Side::Never }
 }
 
 fn has_revision_of(base: Option<&Version>, remote: &Remote) -> bool {

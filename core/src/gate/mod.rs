@@ -1,13 +1,247 @@
-//! The gate.
+//! The gate in front of one server. Every request goes through it, whichever lane it is of.
+//!
+//! It decides *when* a request may go, and nothing else:
+//!
+//! | rule | bound |
+//! |---|---|
+//! | requests at once | from 1 to the configured number; grows by one per round, halves on a throttle |
+//! | requests in a second | the configured ceiling, bursts included |
+//! | after a 429 | none before `Retry-After` (clamped to 1 to 60 s) or a back-off ended |
+//! | after five failures in a row within 60 s | none for 30 s, then one at a time, see [`breaker`] |
+//! | between classes | interactive, feed and bulk share 4 : 2 : 1 when all of them wait, and bulk never takes the last place |
+//!
+//! The adapter makes one attempt and never waits, so these bounds hold for all that the
+//! process sends.
+
+use alloc::collections::{BTreeMap, VecDeque};
+
 use serde::{Deserialize, Serialize};
 
-/// State of a breaker.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-pub enum BreakerState {
-    /// Requests go through.
-    Closed,
-    /// None does.
-    Open,
-    /// One may try.
-    HalfOpen,
+use crate::config::GateConfig;
+use crate::decision::Decision;
+use crate::effect::Request;
+use crate::event::Outcome;
+use crate::fault::{Blame, Fault};
+use crate::id::{CallId, RemoteId};
+use crate::policy::Backoff;
+use crate::time::{Ms, Tick};
+
+pub mod breaker;
+mod rate;
+
+use breaker::Breaker;
+pub use breaker::BreakerState;
+use rate::Rate;
+
+/// Shortest and longest pause after a 429.
+pub const PAUSE_BOUNDS: (Ms, Ms) = (Ms::secs(1), Ms::secs(60));
+
+/// Pause after a 429 without `Retry-After`.
+const PAUSE: Backoff = Backoff { base: Ms::secs(2), cap: Ms::secs(60) };
+
+/// Pause after a 401: the credentials have to change first.
+const UNAUTHORIZED_PAUSE: Ms = Ms::secs(30);
+
+/// Requests at once before anything is known about the server.
+const FIRST_CONCURRENCY: u32 = 8;
+
+/// How urgent a request is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Class {
+    /// A person waits for it.
+    Interactive,
+    /// It tells what changed.
+    Feed,
+    /// It moves bytes.
+    Bulk,
 }
+
+/// A request that waits for its turn.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Queued {
+    /// What is asked.
+    pub request: Request,
+    /// How long an answer may take once it was sent.
+    pub patience: Ms,
+    /// How many parts of an answer may be sent at first.
+    pub credit: u32,
+}
+
+/// See the [module](self).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Gate {
+    id: RemoteId,
+    config: GateConfig,
+    seed: u64,
+    queues: [VecDeque<CallId>; 3],
+    /// Stride scheduling: the class with the smallest pass goes first.
+    passes: [u64; 3],
+    waiting: BTreeMap<CallId, Queued>,
+    in_flight: BTreeMap<CallId, Class>,
+    /// Requests at once, in sixteenths.
+    limit16: u32,
+    closed_until: Tick,
+    throttles: u32,
+    rate: Rate,
+    breaker: Breaker,
+}
+
+impl Gate {
+    /// A gate to a server of which nothing is known.
+    pub fn new(id: RemoteId, config: GateConfig, seed: u64) -> Self {
+        let config = GateConfig {
+            concurrency: config.concurrency.clamp(1, 64),
+            per_second: config.per_second.clamp(1, 10_000),
+        };
+        Self {
+            id,
+            seed,
+            queues: Default::default(),
+            passes: [0; 3],
+            waiting: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            limit16: config.concurrency.min(FIRST_CONCURRENCY) * 16,
+            closed_until: Tick(0),
+            throttles: 0,
+            rate: Rate::new(config.per_second),
+            breaker: Breaker::default(),
+            config,
+        }
+    }
+
+    /// Requests that may be under way at once now.
+    pub fn concurrency(&self) -> u32 {
+        self.limit16 / 16
+    }
+
+    /// Puts a request in line.
+    pub fn enqueue(&mut self, call: CallId, class: Class, queued: Queued) {
+        let queue = class as usize;
+        if self.queues[queue].is_empty() {
+            // A class that was idle does not get its idle time back.
+            let least = (0..3).filter(|q| !self.queues[*q].is_empty()).map(|q| self.passes[q]);
+            self.passes[queue] = self.passes[queue].max(least.min().unwrap_or(0));
+        }
+        self.queues[queue].push_back(call);
+        self.waiting.insert(call, queued);
+    }
+
+    /// Forgets a request. Answers whether it was already sent.
+    pub fn cancel(&mut self, call: CallId) -> bool {
+        if self.waiting.remove(&call).is_some() {
+            for queue in &mut self.queues {
+                queue.retain(|waiting| *waiting != call);
+            }
+        }
+        self.breaker.forget(call);
+        self.in_flight.remove(&call).is_some()
+    }
+
+    /// The next request that may be sent now.
+    pub fn grant(&mut self, now: Tick) -> Option<(CallId, Queued)> {
+        if self.opens_at(now)? > now {
+            return None;
+        }
+        let class = self.next_class()?;
+        let queue = class as usize;
+        let call = self.queues[queue].pop_front()?;
+        let queued = self.waiting.remove(&call)?;
+        self.passes[queue] += STRIDES[queue];
+        self.rate.take(now);
+        self.breaker.sent(call);
+        self.in_flight.insert(call, class);
+        Some((call, queued))
+    }
+
+    /// When the gate has to be asked again; `None` if an answer or a new request comes first.
+    pub fn opens_at(&self, now: Tick) -> Option<Tick> {
+        self.next_class()?;
+        let breaker = self.breaker.opens_at(now)?;
+        Some(self.closed_until.max(breaker).max(self.rate.ready_at(now)))
+    }
+
+    /// What an answer says about the server.
+    pub fn settle(&mut self, now: Tick, call: CallId, outcome: &Outcome) -> Option<Decision> {
+        self.in_flight.remove(&call)?;
+        let Outcome::Failed { blame, why, retry_after } = outcome else {
+            self.throttles = 0;
+            self.grow();
+            return self.breaker_says(|b| b.succeeded(call));
+        };
+        match why {
+            Fault::WorkspaceBusy | Fault::Throttled | Fault::Unauthorized => {
+                self.breaker.forget(call);
+                self.throttles = self.throttles.saturating_add(1);
+                let (least, most) = PAUSE_BOUNDS;
+                let wait = match retry_after {
+                    Some(asked) => (*asked).clamp(least, most),
+                    None if *why == Fault::Unauthorized => UNAUTHORIZED_PAUSE,
+                    // The workspace is too busy for this one request, not for any.
+                    None if *why == Fault::WorkspaceBusy => least,
+                    None => PAUSE.delay(self.throttles, &(self.seed, self.id)).max(least),
+                };
+                self.limit16 = (self.limit16 / 2).max(16);
+                self.closed_until = self.closed_until.max(now + wait);
+                Some(Decision::GatePaused {
+                    remote: self.id,
+                    why: why.clone(),
+                    wait,
+                    concurrency: self.concurrency(),
+                })
+            }
+            _ if why.is_disk() => {
+                self.breaker.forget(call);
+                None
+            }
+            // The server answered about this one thing: the server is well.
+            _ if *blame == Blame::Payload => {
+                self.grow();
+                self.breaker_says(|b| b.succeeded(call))
+            }
+            _ => {
+                if let Some(asked) = retry_after {
+                    let (least, most) = PAUSE_BOUNDS;
+                    self.closed_until = self.closed_until.max(now + (*asked).clamp(least, most));
+                }
+                self.breaker_says(|b| b.failed(call, now))
+            }
+        }
+    }
+
+    /// Whether requests are held back now, and until when.
+    pub fn paused_until(&self, now: Tick) -> Option<Tick> {
+        let until = self.closed_until.max(self.breaker.opens_at(now).unwrap_or(now));
+        (until > now).then_some(until)
+    }
+
+    fn breaker_says(&mut self, change: impl FnOnce(&mut Breaker)) -> Option<Decision> {
+        let before = self.breaker.state();
+        change(&mut self.breaker);
+        let state = self.breaker.state();
+        (state != before).then_some(Decision::Breaker { remote: self.id, state })
+    }
+
+    fn grow(&mut self) {
+        let step = (16 / self.concurrency()).max(1);
+        self.limit16 = (self.limit16 + step).min(self.config.concurrency * 16);
+    }
+
+    fn next_class(&self) -> Option<Class> {
+        let limit = self.concurrency() as usize;
+        if self.in_flight.len() >= limit {
+            return None;
+        }
+        let bulk = self.in_flight.values().filter(|class| **class == Class::Bulk).count();
+        [Class::Interactive, Class::Feed, Class::Bulk]
+            .into_iter()
+            .filter(|class| !self.queues[*class as usize].is_empty())
+            .filter(|class| *class != Class::Bulk || bulk < (limit - 1).max(1))
+            .min_by_key(|class| self.passes[*class as usize])
+    }
+}
+
+/// What a turn costs each class: a share is the inverse.
+const STRIDES: [u64; 3] = [1, 2, 4];
+
+#[cfg(test)]
+mod tests;

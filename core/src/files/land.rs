@@ -1,0 +1,175 @@
+//! Bytes that arrived.
+
+use super::entry::{Doing, Local, Ordinal, Remote, Version};
+use super::{Files, Job};
+use crate::engine::Cx;
+use crate::event::{Answer, Fetched, Outcome};
+use crate::fault::Fault;
+use crate::id::CallId;
+use crate::path::RemotePath;
+use crate::time::Ms;
+
+/// How long to wait before a read is repeated that did not agree with the feed: by then the
+/// feed has usually told what the read saw.
+const DISAGREED: Ms = Ms::secs(5);
+
+impl Files {
+    /// A file of an export arrived. It says what the server had when the export began, so a
+    /// later observation wins over it. Answers whether it was taken.
+    pub fn exported(&mut self, cx: &mut Cx<'_>, path: &RemotePath, got: Fetched, tag: Ordinal) {
+        let remote = Remote::File { revision: got.revision.clone(), hash: Some(got.hash), at: tag };
+        self.bytes += got.size;
+        let free = self.slots.get(path).is_none_or(|slot| slot.entry.doing.is_none());
+        if !free {
+            self.observe(cx, path, remote);
+            return self.drop_blob(cx, got.blob);
+        }
+        let version = Version { revision: got.revision, hash: got.hash };
+        if self.is_older(path, tag) {
+            return self.drop_blob(cx, got.blob);
+        }
+        let blob = got.blob;
+        self.make_slot(path);
+        self.update(cx, path, |slot| {
+            slot.observe(remote);
+            slot.entry.placing = Some(version.clone());
+            slot.entry.doing = Some(Doing::Staged { blob, version });
+        });
+    }
+
+    /// The answer to a read arrived.
+    pub(super) fn land(&mut self, cx: &mut Cx<'_>, path: &RemotePath, got: Fetched) {
+        self.bytes += got.size;
+        self.progress += 1;
+        let Some(slot) = self.slots.get_mut(path) else {
+            return self.drop_blob(cx, got.blob);
+        };
+        let agreed_before = slot.disagreed.as_ref() == Some(&got.revision);
+        let version = Version { revision: got.revision.clone(), hash: got.hash };
+        let same_bytes = matches!(&slot.entry.local, Local::File { hash, suspect: false, .. } if *hash == got.hash);
+        let at = slot.entry.remote.at();
+        let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
+        let (accept, wanted) = match &slot.entry.remote {
+            // Deleted or hidden while it was under way.
+            Remote::Absent(_) | Remote::Hidden(_) => (false, false),
+            Remote::Unknown => (true, true),
+            Remote::File { revision, hash, .. } => {
+                let agrees = *revision == version.revision || *hash == Some(got.hash);
+                (agrees || agreed_before, true)
+            }
+        };
+        if !wanted {
+            self.drop_blob(cx, got.blob);
+            return self.update(cx, path, |slot| slot.entry.doing = None);
+        }
+        if same_bytes {
+            self.drop_blob(cx, got.blob);
+        }
+        let blob = got.blob;
+        let again = cx.now.tick + DISAGREED;
+        self.update(cx, path, |slot| {
+            let entry = &mut slot.entry;
+            if accept {
+                entry.remote = read;
+                slot.disagreed = None;
+            } else {
+                // Newer than what the feed has told so far, or older than it: what the feed
+                // said is not forgotten, and the file is read again.
+                slot.disagreed = Some(version.revision.clone());
+                slot.due = Some(again);
+            }
+            entry.missed = None;
+            entry.doing = if same_bytes {
+                entry.base = Some(version);
+                entry.hold = None;
+                None
+            } else {
+                entry.placing = Some(version.clone());
+                Some(Doing::Staged { blob, version })
+            };
+        });
+    }
+
+    pub(super) fn read_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        call: CallId,
+        path: &RemotePath,
+        outcome: Outcome,
+    ) {
+        self.jobs.remove(&call);
+        self.reads -= 1;
+        match outcome {
+            Outcome::Ok(Answer::Read(got)) => {
+                self.answers += 1;
+                if got.path == path.as_str() {
+                    self.land(cx, path, got);
+                } else {
+                    self.drop_blob(cx, got.blob);
+                    self.refused(cx, path, Fault::Malformed);
+                }
+            }
+            Outcome::Ok(_) => self.refused(cx, path, Fault::Malformed),
+            Outcome::Failed { why, .. } => self.read_failed(cx, path, why),
+        }
+    }
+
+    fn read_failed(&mut self, cx: &mut Cx<'_>, path: &RemotePath, why: Fault) {
+        self.unauthorized |= why == Fault::Unauthorized;
+        match why {
+            // Not the file's fault, and the gate paces what comes next.
+            Fault::Throttled | Fault::WorkspaceBusy | Fault::Unauthorized => {
+                self.update(cx, path, |slot| slot.entry.doing = None);
+            }
+            _ if why.is_whole_disk() => {
+                self.pause_disk(cx, why);
+                self.update(cx, path, |slot| slot.entry.doing = None);
+            }
+            _ => self.refused(cx, path, why),
+        }
+    }
+
+    /// A bulk read ended: what it did not answer is asked for again, each alone if the read
+    /// failed, so that one bad path can not fail the others again.
+    pub(super) fn read_many_done(&mut self, cx: &mut Cx<'_>, call: CallId, outcome: Outcome) {
+        let missing_route = match &outcome {
+            Outcome::Ok(_) => {
+                self.answers += 1;
+                self.bulk_read = Some(true);
+                false
+            }
+            Outcome::Failed { why, .. } => {
+                self.unauthorized |= *why == Fault::Unauthorized;
+                let gone = matches!(why, Fault::NotFound) && self.bulk_read.is_none();
+                if gone {
+                    self.bulk_read = Some(false);
+                }
+                if why.is_whole_disk() {
+                    self.pause_disk(cx, why.clone());
+                }
+                gone || matches!(why, Fault::Throttled | Fault::WorkspaceBusy)
+            }
+        };
+        let Some(Job::ReadMany(left)) = self.jobs.remove(&call) else { return };
+        self.reads -= 1;
+        for path in left {
+            self.update(cx, &path, |slot| {
+                slot.entry.doing = None;
+                slot.alone |= !missing_route;
+            });
+        }
+    }
+
+    /// A read that is not listened to any more.
+    pub(super) fn fetch_ended(&mut self, cx: &mut Cx<'_>, call: CallId) {
+        let paths: alloc::vec::Vec<RemotePath> = match self.jobs.remove(&call) {
+            Some(Job::Read(path)) => alloc::vec![path],
+            Some(Job::ReadMany(paths)) => paths.into_iter().collect(),
+            _ => return,
+        };
+        self.reads -= 1;
+        for path in paths {
+            self.update(cx, &path, |slot| slot.entry.doing = None);
+        }
+    }
+}

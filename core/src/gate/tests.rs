@@ -1,0 +1,118 @@
+use super::*;
+use crate::event::Answer;
+use crate::id::UnitId;
+use alloc::vec::Vec;
+
+fn call(n: u64) -> CallId {
+    CallId { run: 1, unit: UnitId(0), n }
+}
+
+fn queued() -> Queued {
+    Queued { request: Request::Tip, patience: Ms::secs(30), credit: 1 }
+}
+
+fn gate(concurrency: u32) -> Gate {
+    Gate::new(RemoteId(0), GateConfig { concurrency, per_second: 1000 }, 7)
+}
+
+fn ask(gate: &mut Gate, class: Class, calls: core::ops::Range<u64>) {
+    calls.for_each(|n| gate.enqueue(call(n), class, queued()));
+}
+
+fn granted(gate: &mut Gate, now: Tick) -> Vec<u64> {
+    core::iter::from_fn(|| gate.grant(now)).map(|(call, _)| call.n).collect()
+}
+
+fn throttled(retry_after: Option<Ms>) -> Outcome {
+    Outcome::Failed { blame: Blame::Lane, why: Fault::Throttled, retry_after }
+}
+
+fn good() -> Outcome {
+    Outcome::Ok(Answer::Tip(None))
+}
+
+#[test]
+fn nothing_goes_before_retry_after_ended() {
+    let mut gate = gate(4);
+    ask(&mut gate, Class::Bulk, 1..4);
+    assert_eq!(granted(&mut gate, Tick(0)), [1, 2, 3]);
+    gate.settle(Tick(10), call(1), &throttled(Some(Ms::secs(7))));
+    ask(&mut gate, Class::Feed, 4..5);
+    assert_eq!(gate.opens_at(Tick(10)), None, "two under way fill what is left of four");
+    gate.settle(Tick(11), call(2), &good());
+    assert_eq!(gate.opens_at(Tick(11)), Some(Tick(7_010)));
+    assert!(granted(&mut gate, Tick(7_009)).is_empty());
+    assert_eq!(granted(&mut gate, Tick(7_010)), [4]);
+}
+
+#[test]
+fn an_absurd_retry_after_is_clamped() {
+    for (asked, wait) in [(0, 1_000), (99_999_000, 60_000)] {
+        let mut gate = gate(4);
+        ask(&mut gate, Class::Bulk, 1..3);
+        granted(&mut gate, Tick(0));
+        gate.settle(Tick(0), call(1), &throttled(Some(Ms(asked))));
+        assert_eq!(gate.paused_until(Tick(0)), Some(Tick(wait)));
+    }
+}
+
+#[test]
+fn concurrency_halves_on_a_throttle_and_grows_back_by_one_a_round() {
+    let mut gate = gate(8);
+    ask(&mut gate, Class::Bulk, 1..2);
+    granted(&mut gate, Tick(0));
+    gate.settle(Tick(0), call(1), &throttled(None));
+    assert_eq!(gate.concurrency(), 4);
+    for n in 2..6 {
+        ask(&mut gate, Class::Bulk, n..n + 1);
+        granted(&mut gate, Tick(n * 100_000));
+        gate.settle(Tick(n * 100_000), call(n), &good());
+    }
+    assert_eq!(gate.concurrency(), 5);
+}
+
+#[test]
+fn a_storm_of_bulk_reads_leaves_a_place_for_the_feed() {
+    let mut gate = gate(4);
+    ask(&mut gate, Class::Bulk, 1..100);
+    assert_eq!(granted(&mut gate, Tick(0)), [1, 2, 3]);
+    ask(&mut gate, Class::Feed, 100..101);
+    assert_eq!(granted(&mut gate, Tick(0)), [100]);
+}
+
+#[test]
+fn no_class_starves_another() {
+    let mut gate = gate(1);
+    ask(&mut gate, Class::Interactive, 0..100);
+    ask(&mut gate, Class::Feed, 100..200);
+    ask(&mut gate, Class::Bulk, 200..300);
+    let mut shares = [0; 3];
+    for turn in 0..70 {
+        let now = Tick(turn * 1000);
+        let (call, _) = gate.grant(now).unwrap();
+        gate.settle(now, call, &good());
+        shares[(call.n / 100) as usize] += 1;
+    }
+    assert_eq!(shares, [40, 20, 10]);
+}
+
+#[test]
+fn a_file_that_is_not_there_says_nothing_bad_about_the_server() {
+    let mut gate = gate(1);
+    let missing =
+        Outcome::Failed { blame: Blame::Payload, why: Fault::NotFound, retry_after: None };
+    for n in 0..20 {
+        ask(&mut gate, Class::Bulk, n..n + 1);
+        assert_eq!(granted(&mut gate, Tick(n * 10)), [n]);
+        assert_eq!(gate.settle(Tick(n * 10), call(n), &missing), None);
+    }
+}
+
+#[test]
+fn a_request_that_is_cancelled_in_line_is_never_sent() {
+    let mut gate = gate(1);
+    ask(&mut gate, Class::Bulk, 1..3);
+    assert!(!gate.cancel(call(1)));
+    assert_eq!(granted(&mut gate, Tick(0)), [2]);
+    assert!(gate.cancel(call(2)), "it was sent");
+}

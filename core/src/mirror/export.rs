@@ -1,0 +1,158 @@
+//! The first half of a first bootstrap: one atomic export, consumed as a stream.
+//!
+//! An export is the fastest way to get everything and the easiest to get stuck with: it can
+//! not be resumed, so one that is cut off by a watchdog and begun again never ends. Here it
+//! has its own time, well below the watchdog's; it is begun once; and whatever arrived is kept
+//! when it yields to the tree.
+
+use super::{AGAIN, Mirror, PATIENCE, State};
+use crate::decision::{Decision, Yield};
+use crate::effect::Request;
+use crate::engine::Cx;
+use crate::event::{Answer, Fetched, Outcome};
+use crate::fault::Fault;
+use crate::files::Files;
+use crate::gate::Class;
+use crate::id::CallId;
+use crate::row::TraversalRow;
+use crate::timers::Why;
+
+/// Files of an export that may be on their way to the disk at once.
+const CREDIT: u32 = 64;
+
+/// A plain 5xx or a broken link says little about the export: it is tried so often.
+const TRIES: u32 = 3;
+
+/// From how many known files on half of them is suspicious.
+pub(super) const KNOWN_FLOOR: u64 = 10;
+
+impl Mirror {
+    pub(super) fn begin_export(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
+        let traversal = self.next_traversal();
+        files.snapshot_open(true);
+        self.change(cx, |row| {
+            row.export_begun = true;
+            row.traversal = Some(traversal);
+        });
+        self.state = State::ExportParked { mark: cx.mark() };
+    }
+
+    pub(super) fn next_traversal(&self) -> TraversalRow {
+        let id = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id) + 1;
+        TraversalRow { id, tag: self.horizon(), seen: 0, total: None, partial: false, open: true }
+    }
+
+    pub(super) fn ask_export(&mut self, cx: &mut Cx<'_>) {
+        let within = self.config.export_time();
+        cx.note(Decision::ExportBegun { within });
+        let request = Request::Export { path: self.config.base.clone() };
+        let call = cx.ask(Class::Bulk, request, within, CREDIT);
+        self.state = State::Exporting { call, files: 0 };
+    }
+
+    pub(super) fn export_part(
+        &mut self,
+        cx: &mut Cx<'_>,
+        files: &mut Files,
+        call: CallId,
+        got: Fetched,
+    ) {
+        cx.more(call, 1);
+        self.answers += 1;
+        let Some(traversal) = self.row.traversal.clone() else { return };
+        match self.accept_name(cx, &got.path) {
+            Some(path) => {
+                files.exported(cx, &path, got, traversal.tag);
+                files.saw(cx, &path, traversal.id);
+                self.progress += 1;
+                if let State::Exporting { files, .. } = &mut self.state {
+                    *files += 1;
+                }
+            }
+            None => files.drop_blob(cx, got.blob),
+        }
+    }
+
+    pub(super) fn export_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        files: &mut Files,
+        kept: u64,
+        outcome: Outcome,
+    ) {
+        let why = match outcome {
+            Outcome::Ok(Answer::Exported) => {
+                let known = files.based().max(files.len());
+                match kept {
+                    0 => Yield::Empty,
+                    n if known >= KNOWN_FLOOR && n * 2 < known => Yield::Short { files: n, known },
+                    _ => return self.ask_count(cx, kept),
+                }
+            }
+            Outcome::Ok(_) => Yield::Failed(Fault::Malformed),
+            Outcome::Failed { why: Fault::Timeout, .. } => Yield::TimeUp(self.config.export_time()),
+            Outcome::Failed { why, .. } => match why {
+                // The gate waits, and then the export is asked for again.
+                Fault::Throttled | Fault::Unauthorized => return self.ask_export(cx),
+                Fault::Link | Fault::Server(_) | Fault::Status(_)
+                    if kept == 0 && self.export_tries + 1 < TRIES =>
+                {
+                    self.export_tries += 1;
+                    let wait = AGAIN.delay(self.export_tries, &(cx.engine.seed, "export"));
+                    self.state = State::ExportAgain;
+                    return cx.wake_at(Why::Page, cx.now.tick + wait);
+                }
+                why => {
+                    if why.is_whole_disk() {
+                        files.pause_disk(cx, why.clone());
+                    }
+                    Yield::Failed(why)
+                }
+            },
+        };
+        self.yield_to_tree(cx, files, why);
+    }
+
+    /// The export is over and not enough. The tree goes on from what arrived.
+    pub(super) fn yield_to_tree(&mut self, cx: &mut Cx<'_>, files: &mut Files, why: Yield) {
+        let kept = files.based();
+        cx.note(Decision::ExportYields { why, kept });
+        self.begin_walk(cx, files);
+    }
+
+    fn ask_count(&mut self, cx: &mut Cx<'_>, files: u64) {
+        let request = Request::Tree { path: self.config.base.clone(), depth: 1, cursor: None };
+        let call = cx.ask(Class::Bulk, request, PATIENCE, CREDIT);
+        self.state = State::Counting { call, files };
+    }
+
+    pub(super) fn count_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        files: &mut Files,
+        kept: u64,
+        outcome: Outcome,
+    ) {
+        let total = match outcome {
+            Outcome::Ok(Answer::Listed { total, .. }) => total,
+            // Then the listing itself will have to be asked for until it is there.
+            _ => None,
+        };
+        match total {
+            None => self.yield_to_tree(cx, files, Yield::Uncounted { files: kept }),
+            Some(total) if kept < total => {
+                self.yield_to_tree(cx, files, Yield::BelowTotal { files: kept, total });
+            }
+            Some(total) => {
+                cx.note(Decision::ExportBelieved { files: kept, total });
+                self.change(cx, |row| {
+                    if let Some(traversal) = &mut row.traversal {
+                        traversal.seen = kept;
+                        traversal.total = Some(total);
+                    }
+                });
+                self.finish(cx, files);
+            }
+        }
+    }
+}

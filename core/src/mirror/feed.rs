@@ -1,0 +1,162 @@
+//! The feed: where it stands, and what it says.
+
+use super::{AGAIN, Mirror, PATIENCE, State};
+use crate::decision::{Decision, FeedLoss};
+use crate::effect::Request;
+use crate::engine::Cx;
+use crate::event::{Answer, Outcome};
+use crate::fault::Fault;
+use crate::files::Files;
+use crate::files::entry::{Ordinal, Remote};
+use crate::gate::Class;
+use crate::hash::ContentHash;
+use crate::id::{EventId, Revision};
+use crate::row::Position;
+use crate::time::Ms;
+use crate::timers::Why;
+use crate::wire::FeedEvent;
+
+/// Events of a page.
+pub const PAGE: u32 = 200;
+
+impl Mirror {
+    /// Asks where the feed stands, before anything is listed.
+    pub(super) fn locate(&mut self, cx: &mut Cx<'_>) {
+        self.state = State::Locating;
+        self.at_tip = false;
+        self.ask_feed(cx);
+    }
+
+    pub(super) fn poll_soon(&mut self, cx: &mut Cx<'_>) {
+        cx.wake_at(Why::Feed, cx.now.tick);
+    }
+
+    pub(super) fn ask_feed(&mut self, cx: &mut Cx<'_>) {
+        if self.feed_call.is_some() || self.stopping {
+            return;
+        }
+        let request = match &self.at {
+            // Between two listings a server without a feed has nothing to say.
+            Some(Position::NoFeed) if self.state != State::Locating => return,
+            None | Some(Position::NoFeed) => Request::Tip,
+            Some(Position::Origin) => Request::Events { after: None, limit: PAGE },
+            Some(Position::After(id)) => Request::Events { after: Some(id.clone()), limit: PAGE },
+        };
+        self.feed_call = Some(cx.ask(Class::Feed, request, PATIENCE, 1));
+    }
+
+    pub(super) fn feed_done(&mut self, cx: &mut Cx<'_>, files: &mut Files, outcome: Outcome) {
+        match outcome {
+            Outcome::Ok(Answer::Tip(tip)) if self.state == State::Locating => {
+                let position = tip.map_or(Position::Origin, Position::After);
+                self.located(cx, files, position);
+            }
+            Outcome::Ok(Answer::Events { events, next }) if self.at.is_some() => {
+                self.events(cx, files, events, next);
+            }
+            Outcome::Failed { why, .. } if self.state == State::Locating => match why {
+                Fault::NotFound => self.located(cx, files, Position::NoFeed),
+                // An older server that can not tell its newest event: from the oldest on. That
+                // costs time, never correctness.
+                Fault::BadRequest => self.located(cx, files, Position::Origin),
+                _ => self.feed_again(cx),
+            },
+            Outcome::Failed { why: Fault::NotFound | Fault::Gone | Fault::BadRequest, .. } => {
+                self.lose_feed(cx, files, FeedLoss::CursorUnknown)
+            }
+            Outcome::Failed { .. } | Outcome::Ok(_) => self.feed_again(cx),
+        }
+    }
+
+    fn feed_again(&mut self, cx: &mut Cx<'_>) {
+        self.feed_tries = self.feed_tries.saturating_add(1);
+        let salt = (cx.engine.seed, cx.unit, "feed");
+        let wait = AGAIN.delay(self.feed_tries, &salt).min(self.config.interval.max(Ms::secs(1)));
+        cx.wake_at(Why::Feed, cx.now.tick + wait);
+    }
+
+    fn located(&mut self, cx: &mut Cx<'_>, files: &mut Files, position: Position) {
+        self.feed_tries = 0;
+        self.progress += 1;
+        cx.note(Decision::PositionTaken(position.clone()));
+        self.at = Some(position.clone());
+        // A new snapshot follows, so nothing before this position is needed any more.
+        self.change(cx, |row| row.position = Some(position));
+        self.schedule_poll(cx);
+        if self.row.export_begun {
+            self.begin_walk(cx, files);
+        } else {
+            self.begin_export(cx, files);
+        }
+    }
+
+    fn schedule_poll(&mut self, cx: &mut Cx<'_>) {
+        let interval = self.config.interval.max(Ms::secs(1)).0;
+        // 20 % of jitter, so that a fleet does not ask in step.
+        let salt = (cx.engine.seed, cx.unit, cx.now.tick);
+        let spread = crate::canon::Canon::of(&salt) % (interval * 2 / 5 + 1);
+        cx.wake_at(Why::Feed, cx.now.tick + Ms(interval * 4 / 5 + spread));
+    }
+
+    fn events(
+        &mut self,
+        cx: &mut Cx<'_>,
+        files: &mut Files,
+        events: alloc::vec::Vec<FeedEvent>,
+        next: Option<alloc::string::String>,
+    ) {
+        self.feed_tries = 0;
+        let tip = next.is_none() || events.len() < PAGE as usize;
+        if !events.is_empty() {
+            self.progress += 1;
+        }
+        for event in events {
+            let id = EventId(event.event_id.clone());
+            let Some(at) = self.ordinal_after(&id) else {
+                return self.lose_feed(cx, files, FeedLoss::StartedAgain);
+            };
+            self.at = Some(Position::After(id));
+            self.event(cx, files, event, at);
+        }
+        if !self.is_position_durable() {
+            files.seals.want_soon(cx.now.tick);
+        }
+        self.at_tip = tip;
+        if !tip {
+            return self.ask_feed(cx);
+        }
+        self.schedule_poll(cx);
+    }
+
+    /// The place of the next event, or `None` if it can not come after what was read: the
+    /// server forgot the cursor and began at its oldest event again.
+    fn ordinal_after(&mut self, id: &EventId) -> Option<Ordinal> {
+        let epoch = self.row.epoch;
+        match (id.number(), &self.at) {
+            (Some(n), Some(Position::After(last))) if last.number().is_some() => {
+                let last = last.number().unwrap_or(0);
+                (n > last).then_some(Ordinal { epoch, n })
+            }
+            (Some(n), _) => Some(Ordinal { epoch, n }),
+            (None, _) => {
+                self.row.arrived += 1;
+                Some(Ordinal { epoch, n: self.row.arrived })
+            }
+        }
+    }
+
+    fn event(&mut self, cx: &mut Cx<'_>, files: &mut Files, event: FeedEvent, at: Ordinal) {
+        let remote = match event.kind.as_str() {
+            "file.created" | "file.updated" => Remote::File {
+                revision: Revision(event.revision),
+                hash: event.content_hash.as_deref().and_then(ContentHash::parse),
+                at,
+            },
+            "file.deleted" => Remote::Absent(at),
+            _ => return,
+        };
+        if let Some(path) = self.accept_name(cx, &event.path) {
+            files.observe(cx, &path, remote);
+        }
+    }
+}

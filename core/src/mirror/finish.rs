@@ -1,0 +1,111 @@
+//! The end of a traversal: is it believed, and what does it leave in doubt?
+//!
+//! Nothing is deleted on the strength of one listing, and an empty or short one is not even
+//! believed about what it shows. Two complete traversals at least 30 s apart have to agree;
+//! and a known file that both leave out is asked for by name before it counts as deleted.
+
+use super::export::KNOWN_FLOOR;
+use super::{Mirror, State};
+use crate::decision::{Decision, Doubtful};
+use crate::engine::Cx;
+use crate::files::Files;
+use crate::policy::Backoff;
+use crate::row::{Doubt, Position};
+use crate::time::{Ms, StoredDeadline};
+use crate::timers::Why;
+
+/// Between two traversals that are to confirm one another.
+const CONFIRM: Backoff = Backoff { base: Ms::mins(1), cap: Ms::mins(10) };
+
+/// The least time between them.
+const CONFIRM_MIN: Ms = Ms::secs(30);
+
+/// Between two traversals of a server whose feed says nothing.
+const WITHOUT_FEED: Ms = Ms::mins(5);
+
+/// Between two traversals that only make sure that the feed told everything.
+const AUDIT: Ms = Ms::hours(24);
+
+impl Mirror {
+    /// Every directory was listed, or the export was complete.
+    pub(super) fn finish(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
+        let Some(traversal) = self.row.traversal.clone() else { return };
+        let seen = traversal.seen;
+        let known = files.based();
+        let position = self.at.clone().unwrap_or(Position::NoFeed);
+        let before = self.row.doubt.clone();
+        let apart = before.as_ref().is_some_and(|doubt| doubt.at.due(cx.now) <= cx.now.tick);
+
+        let suspicion = match traversal.total {
+            _ if seen == 0 => Some(Doubtful::Empty),
+            _ if known >= KNOWN_FLOOR && seen * 2 < known => Some(Doubtful::Short { seen, known }),
+            Some(total) if seen < total => Some(Doubtful::BelowTotal { seen, total }),
+            _ => None,
+        };
+        let confirmed = match (&suspicion, &before) {
+            (Some(Doubtful::Empty), Some(doubt)) => {
+                apart && doubt.why == Doubtful::Empty && doubt.position == position
+            }
+            (Some(_), Some(doubt)) => apart && !matches!(doubt.why, Doubtful::Missing { .. }),
+            _ => false,
+        };
+        let believed = (suspicion.is_none() || confirmed) && !traversal.partial;
+        let missing = match traversal.partial {
+            true => 0,
+            false => files.left_out(cx, traversal.id, traversal.tag, apart),
+        };
+        files.snapshot_open(false);
+        if believed {
+            self.doubts = 0;
+            cx.note(match confirmed {
+                true => Decision::ListingConfirmed { seen },
+                false => Decision::ListingBelieved { seen },
+            });
+        }
+        let doubtful = match suspicion {
+            Some(why) if !believed => Some(why),
+            _ if missing > 0 => Some(Doubtful::Missing { missing }),
+            _ => None,
+        };
+        let mute = matches!(position, Position::Origin) && seen > 0;
+        let again = match &doubtful {
+            Some(why) => {
+                self.doubts += 1;
+                let salt = (cx.engine.seed, cx.unit, "confirm");
+                let again = CONFIRM.delay(self.doubts, &salt).max(CONFIRM_MIN);
+                cx.note(Decision::ListingDoubted { why: *why, again });
+                again
+            }
+            None if position == Position::NoFeed || mute => WITHOUT_FEED,
+            None => AUDIT,
+        };
+        let wall = cx.now.wall;
+        self.change(cx, |row| {
+            row.believed |= believed;
+            if let Some(traversal) = &mut row.traversal {
+                traversal.open = false;
+            }
+            row.relist = Some(StoredDeadline { set: wall, length: again });
+            row.doubt = doubtful.map(|why| Doubt {
+                why,
+                traversal: traversal.id,
+                position,
+                at: StoredDeadline { set: wall, length: CONFIRM_MIN },
+            });
+        });
+        cx.wake_at(Why::Relist, cx.now.tick + again);
+        self.progress += 1;
+        self.state = State::Following;
+        // What changed while it was listed is told by the feed: in step only after that.
+        self.at_tip = matches!(self.at, Some(Position::NoFeed));
+        self.poll_soon(cx);
+    }
+
+    /// Lists everything again. A server that had no feed is asked first whether it has one.
+    pub(super) fn relist(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
+        match self.at {
+            Some(Position::NoFeed) | None => self.locate(cx),
+            _ => self.begin_walk(cx, files),
+        }
+    }
+}

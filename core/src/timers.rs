@@ -1,0 +1,101 @@
+//! The only source of [`Machine::next_wake`](crate::Machine::next_wake).
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{CallId, RemoteId, StoreId, UnitId};
+use crate::time::Tick;
+
+/// Why the machine wants to be woken.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Wake {
+    /// A call runs out of time.
+    Deadline(CallId),
+    /// A gate may let the next request through.
+    Gate(RemoteId),
+    /// A store did not acknowledge a commit.
+    Store(StoreId),
+    /// The time to stop is up.
+    StopBy,
+    /// A unit has something to do.
+    Unit(UnitId, Why),
+}
+
+/// What a unit wants to be woken for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Why {
+    /// Look at the feed, or ask where it stands.
+    Feed,
+    /// Ask for a listing page again.
+    Page,
+    /// List everything again.
+    Relist,
+    /// Try a path again that was set aside.
+    Retry,
+    /// Use the disk again after it was in trouble.
+    Disk,
+    /// Seal what was placed.
+    Seal,
+    /// Nothing moved for a while.
+    Watchdog,
+    /// `--once` gives up.
+    Patience,
+}
+
+/// At most one instant for each reason.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Timers {
+    queue: BTreeSet<(Tick, Wake)>,
+    at: BTreeMap<Wake, Tick>,
+}
+
+impl Timers {
+    /// Wakes for `wake` at `tick`, and no longer at the instant set before.
+    pub fn set(&mut self, wake: Wake, tick: Tick) {
+        if let Some(old) = self.at.insert(wake, tick) {
+            self.queue.remove(&(old, wake));
+        }
+        self.queue.insert((tick, wake));
+    }
+
+    /// Does not wake for `wake` any more.
+    pub fn clear(&mut self, wake: Wake) {
+        if let Some(old) = self.at.remove(&wake) {
+            self.queue.remove(&(old, wake));
+        }
+    }
+
+    /// When `wake` is due.
+    pub fn get(&self, wake: Wake) -> Option<Tick> {
+        self.at.get(&wake).copied()
+    }
+
+    /// The first instant and its reason.
+    pub fn next(&self) -> Option<(Tick, Wake)> {
+        self.queue.first().copied()
+    }
+
+    /// Takes the first reason that is due, with the instant it was set to.
+    pub fn pop_due(&mut self, now: Tick) -> Option<(Tick, Wake)> {
+        let (tick, wake) = self.next().filter(|(tick, _)| *tick <= now)?;
+        self.clear(wake);
+        Some((tick, wake))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setting_a_timer_again_moves_it() {
+        let mut timers = Timers::default();
+        timers.set(Wake::StopBy, Tick(10));
+        timers.set(Wake::StopBy, Tick(20));
+        assert_eq!(timers.next(), Some((Tick(20), Wake::StopBy)));
+        assert_eq!(timers.pop_due(Tick(19)), None);
+        assert_eq!(timers.pop_due(Tick(20)), Some((Tick(20), Wake::StopBy)));
+        assert_eq!(timers.next(), None);
+    }
+}

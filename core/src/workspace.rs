@@ -1,0 +1,208 @@
+//! One workspace: its lanes over one table of files.
+
+use crate::config::WorkspaceConfig;
+use crate::decision::{Decision, Knob};
+use crate::effect::Exit;
+use crate::engine::Cx;
+use crate::event::{Boot, LastExit, Outcome, Part};
+use crate::files::{Files, Standing};
+use crate::id::CallId;
+use crate::machine::Lane;
+use crate::mirror::{Mirror, State};
+use crate::row::Value;
+use crate::time::{Ms, Tick, Wall};
+use crate::timers::Why;
+
+mod status;
+
+/// A path that is set aside is tried so often before `--once` ends without it.
+const ONCE_TRIES: u32 = 3;
+
+/// See the [module](self).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Workspace {
+    config: WorkspaceConfig,
+    files: Files,
+    mirror: Mirror,
+    in_step: bool,
+    in_step_at: Option<Wall>,
+    unreadable_rows: u64,
+    stopping: bool,
+}
+
+impl Lane for Workspace {
+    fn load(&mut self, value: Value) {
+        match value {
+            Value::Entry(path, row) => self.files.load(path, row),
+            other => self.mirror.load(other),
+        }
+    }
+
+    fn unreadable(&mut self) {
+        self.unreadable_rows += 1;
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>, boot: Boot, last: LastExit) {
+        self.note_clamps(cx);
+        self.in_step_at = self.mirror.row.in_step_at;
+        let files = self.files.len();
+        let power_was_cut = boot == Boot::Other && last == LastExit::Unclean;
+        let suspects = self.files.start(cx, self.mirror.row.sealed, power_was_cut);
+        let resumed = last != LastExit::Never;
+        cx.note(Decision::Started { files, resumed, suspects });
+        self.mirror.start(cx, &mut self.files);
+    }
+
+    fn part(&mut self, cx: &mut Cx<'_>, call: CallId, part: Part) {
+        if self.mirror.owns(call) {
+            self.mirror.part(cx, &mut self.files, call, part);
+        } else if self.files.owns(call) {
+            self.files.part(cx, call, part);
+        } else if let Part::File(got) = part {
+            self.files.drop_blob(cx, got.blob);
+        }
+    }
+
+    fn done(&mut self, cx: &mut Cx<'_>, call: CallId, outcome: Outcome) {
+        if self.mirror.owns(call) {
+            self.mirror.done(cx, &mut self.files, call, outcome);
+        } else if self.files.owns(call) {
+            if let Some(seal) = self.files.done(cx, call, outcome) {
+                self.mirror.sealed(cx, seal);
+            }
+        } else if let Outcome::Ok(answer) = outcome {
+            // Nobody waits for it any more, but what it staged has to go.
+            if let Some(blob) = answer.blob() {
+                self.files.drop_blob(cx, blob);
+            }
+        }
+    }
+
+    fn wake(&mut self, cx: &mut Cx<'_>, why: Why) {
+        match why {
+            Why::Retry => self.files.retry_due(cx),
+            Why::Disk => self.files.disk_again(),
+            // Both are looked at after each step.
+            Why::Seal | Why::Patience => {}
+            why => self.mirror.wake(cx, &mut self.files, why),
+        }
+    }
+
+    fn stored(&mut self, cx: &mut Cx<'_>) {
+        self.files.stored(cx);
+        self.mirror.stored(cx);
+    }
+
+    /// Issues work, and draws the conclusions that need the whole picture.
+    fn settle(&mut self, cx: &mut Cx<'_>) {
+        if self.mirror.is_caught_up() && self.files.is_read_out() {
+            self.files.end_cycle(cx);
+        }
+        if self.files.pump(cx) {
+            self.mirror.seal_begun();
+        }
+        self.files.set_timers(cx);
+        self.mirror.look_for_progress(cx, &self.files);
+        self.look_whether_in_step(cx);
+        if self.config.once {
+            cx.wake_at(Why::Patience, self.mirror.moved_on_at() + self.config.patience);
+        }
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.stopping = true;
+        self.mirror.stop(cx);
+        self.files.stop(cx);
+    }
+
+    fn in_flight(&self) -> u64 {
+        let (disk, reads) = self.files.under_way();
+        (disk + reads) as u64
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.files.is_quiet()
+    }
+
+    fn once_ends(&self, now: Tick) -> Option<Exit> {
+        if !self.config.once || self.stopping {
+            return None;
+        }
+        if self.mirror.unauthorized || self.files.unauthorized {
+            return Some(Exit::Unauthorized);
+        }
+        if matches!(self.mirror.state, State::Braked(_)) {
+            return Some(Exit::Halted);
+        }
+        if self.in_step {
+            return Some(Exit::InStep);
+        }
+        if self.is_at_rest() && self.files.all_tried(ONCE_TRIES) {
+            let held = self.files.standing(Standing::Held) > 0;
+            return Some(if held { Exit::Halted } else { Exit::Partial });
+        }
+        let idle = now - self.mirror.moved_on_at();
+        (idle >= self.config.patience).then_some(Exit::Unavailable)
+    }
+}
+
+impl Workspace {
+    /// A workspace that has not started.
+    pub fn new(config: WorkspaceConfig, reads_at_once: u32) -> Self {
+        Self {
+            files: Files::new(config.mode, config.max_delete, reads_at_once),
+            mirror: Mirror::new(config.clone()),
+            config,
+            in_step: false,
+            in_step_at: None,
+            unreadable_rows: 0,
+            stopping: false,
+        }
+    }
+
+    fn note_clamps(&self, cx: &mut Cx<'_>) {
+        let config = &self.config;
+        let (from, to) = (config.export_timeout, config.export_time());
+        if to < from {
+            let capped = config.hard_cap.0 > 0 && config.hard_cap < config.watchdog;
+            let because = if capped { Knob::HardCap } else { Knob::Watchdog };
+            cx.note(Decision::Clamped { what: Knob::ExportTimeout, from, to, because });
+        }
+        let floored = [(Knob::Interval, config.interval), (Knob::Watchdog, config.watchdog)];
+        for (what, from) in floored {
+            if from < Ms::secs(1) {
+                let (to, because) = (Ms::secs(1), Knob::Minimum);
+                cx.note(Decision::Clamped { what, from, to, because });
+            }
+        }
+    }
+
+    fn look_whether_in_step(&mut self, cx: &mut Cx<'_>) {
+        if !self.is_at_rest() {
+            self.in_step = false;
+            return;
+        }
+        let troubled: u64 = [Standing::Aside, Standing::Held, Standing::Blocked]
+            .into_iter()
+            .map(|standing| self.files.standing(standing))
+            .sum();
+        let was = core::mem::replace(&mut self.in_step, troubled == 0);
+        let fresh = self.in_step && !was;
+        let wall = cx.now.wall;
+        if self.in_step {
+            self.in_step_at = Some(wall);
+        }
+        self.mirror.completed(cx, fresh.then_some(wall));
+        if fresh {
+            cx.note(Decision::InStep { files: self.files.based() });
+        }
+    }
+
+    /// Nothing is known that could be done now, and everything done is sealed.
+    fn is_at_rest(&self) -> bool {
+        self.mirror.is_caught_up()
+            && self.mirror.is_position_durable()
+            && self.files.standing(Standing::Working) == 0
+            && self.files.seals.is_clean()
+    }
+}

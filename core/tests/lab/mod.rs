@@ -1,0 +1,436 @@
+//! A laboratory for one machine: disk and store answer honestly and at once, and the test
+//! plays the server. What happened is kept as text that a person can read.
+#![allow(dead_code)]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write;
+
+use landfall_core::Machine;
+use landfall_core::config::{Config, GateConfig, WorkspaceConfig};
+use landfall_core::effect::{DiskOp, Effect, Exit, Request};
+use landfall_core::event::{Answer, Boot, Event, Fetched, LastExit, Outcome, Part};
+use landfall_core::fault::{Blame, Fault};
+use landfall_core::files::entry::{Found, Stamp};
+use landfall_core::hash::ContentHash;
+use landfall_core::id::{BlobId, CallId, EventId, RemoteId, Revision, StoreId, UnitId};
+use landfall_core::row::{Of, Row, RowKey, RowTable, Value};
+use landfall_core::status::WorkspaceStatus;
+use landfall_core::time::{Ms, Now, Tick, Wall};
+use landfall_core::wire::{FeedEvent, TreeEntry};
+
+pub const UNIT: UnitId = UnitId(0);
+
+/// The hash of version `n` of any file.
+pub fn hash(n: u8) -> ContentHash {
+    ContentHash([n; 32])
+}
+
+/// A file as a listing shows it.
+pub fn listed(path: &str, n: u8) -> TreeEntry {
+    TreeEntry {
+        path: path.into(),
+        kind: "file".into(),
+        revision: format!("rev_{n}"),
+        content_hash: Some(hash(n).to_string()),
+        size: Some(10),
+    }
+}
+
+/// An update in the feed.
+pub fn updated(event: u64, path: &str, n: u8) -> FeedEvent {
+    FeedEvent {
+        event_id: format!("evt_{event}"),
+        kind: "file.updated".into(),
+        path: path.into(),
+        revision: format!("rev_{n}"),
+        content_hash: Some(hash(n).to_string()),
+    }
+}
+
+/// A deletion in the feed.
+pub fn deleted(event: u64, path: &str) -> FeedEvent {
+    FeedEvent { kind: "file.deleted".into(), content_hash: None, ..updated(event, path, 0) }
+}
+
+/// A failure with a status.
+pub fn refused(status: u16, code: &str, message: &str) -> Outcome {
+    let (blame, why) = Fault::classify(status, code, message);
+    Outcome::Failed { blame, why, retry_after: None }
+}
+
+/// The answer to `Request::Tip`.
+pub fn tip(n: u64) -> Outcome {
+    Outcome::Ok(Answer::Tip(Some(EventId(format!("evt_{n}")))))
+}
+
+/// The answer to a page of the feed at its tip.
+pub fn no_events() -> Outcome {
+    Outcome::Ok(Answer::Events { events: vec![], next: None })
+}
+
+/// One machine and its world.
+pub struct Lab {
+    pub machine: Machine,
+    pub now: Now,
+    pub config: Config,
+    pub run: u32,
+    /// Files of the mirror.
+    pub disk: BTreeMap<String, ContentHash>,
+    /// Files that were put at their path and not sealed.
+    pub unsealed: BTreeMap<String, Option<ContentHash>>,
+    pub blobs: BTreeMap<BlobId, ContentHash>,
+    pub conflicts: Vec<(String, ContentHash)>,
+    pub trash: Vec<String>,
+    pub rows: RowTable,
+    /// Requests that wait for the test to answer.
+    pub asked: VecDeque<(CallId, Request)>,
+    pub exited: Option<Exit>,
+    /// The story so far.
+    pub story: String,
+    /// Every effect, for exact assertions.
+    pub effects: Vec<Effect>,
+    inode: u64,
+    stamps: BTreeMap<String, Stamp>,
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        Self::with(WorkspaceConfig::default())
+    }
+
+    pub fn with(workspace: WorkspaceConfig) -> Self {
+        let config = Config {
+            seed: 7,
+            remotes: vec![(RemoteId(0), GateConfig::default())],
+            workspaces: vec![(UNIT, workspace)],
+        };
+        Self {
+            machine: Machine::new(config.clone()),
+            now: Now { tick: Tick(0), wall: Wall(1_800_000_000_000) },
+            config,
+            run: 0,
+            disk: BTreeMap::new(),
+            unsealed: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            conflicts: vec![],
+            trash: vec![],
+            rows: RowTable::default(),
+            asked: VecDeque::new(),
+            exited: None,
+            story: String::new(),
+            effects: vec![],
+            inode: 0,
+            stamps: BTreeMap::new(),
+        }
+    }
+
+    /// The first start.
+    pub fn start(mut self) -> Self {
+        self.boot(Boot::Other, LastExit::Never);
+        self
+    }
+
+    fn boot(&mut self, boot: Boot, last: LastExit) {
+        self.run += 1;
+        self.machine = Machine::new(self.config.clone());
+        self.asked.clear();
+        let rows = self.rows.rows();
+        self.step(Event::Load(rows));
+        let run = self.run;
+        self.step(Event::Start { run, boot, last });
+    }
+
+    /// `kill -9`, and the next start in the same boot.
+    pub fn kill(&mut self) {
+        self.say("* kill -9");
+        self.boot(Boot::Same, LastExit::Unclean);
+    }
+
+    /// The power is cut: what was not sealed is torn. Then the next start.
+    pub fn cut_power(&mut self) {
+        self.say("* the power is cut");
+        for path in std::mem::take(&mut self.unsealed).into_keys() {
+            self.put(&path, ContentHash([0xee; 32]));
+        }
+        self.blobs.clear();
+        self.boot(Boot::Other, LastExit::Unclean);
+    }
+
+    /// A person writes a file.
+    pub fn put(&mut self, path: &str, hash: ContentHash) -> Stamp {
+        self.inode += 1;
+        let time = self.now.wall.0 as i64;
+        let stamp = Stamp { size: 10, mtime_ns: time, ctime_ns: time, inode: self.inode };
+        self.disk.insert(path.into(), hash);
+        self.stamps.insert(path.into(), stamp);
+        stamp
+    }
+
+    pub fn say(&mut self, line: &str) {
+        let ms = self.now.tick.0;
+        writeln!(self.story, "{:>4}.{:03}  {line}", ms / 1000, ms % 1000).unwrap();
+    }
+
+    /// One step, and everything that disk and store answer to it.
+    pub fn step(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut effects = Vec::new();
+            self.machine.step(self.now, event, &mut effects);
+            for effect in effects {
+                self.effects.push(effect.clone());
+                events.extend(self.carry_out(effect));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Ask { call, request, .. } => {
+                self.say(&format!("→ {}", show(&request)));
+                self.asked.push_back((call, request));
+                None
+            }
+            Effect::More { .. } => None,
+            Effect::Cancel { call } => {
+                if let Some((_, request)) = self.asked.iter().find(|(c, _)| *c == call) {
+                    let line = format!("✕ {}", show(request));
+                    self.say(&line);
+                }
+                self.asked.retain(|(asked, _)| *asked != call);
+                None
+            }
+            Effect::Disk { call, op, .. } => {
+                let answer = self.disk_op(op);
+                Some(Event::Done { call, outcome: Outcome::Ok(answer) })
+            }
+            Effect::Commit { store, seq, changes } => {
+                self.rows.apply(&changes);
+                Some(Event::Stored { store, upto: seq })
+            }
+            Effect::Note { decision, .. } => {
+                self.say(&decision.to_string());
+                None
+            }
+            Effect::Exit(exit) => {
+                self.exited = Some(exit);
+                None
+            }
+        }
+    }
+
+    fn found(&self, path: &str) -> Found {
+        match self.disk.get(path) {
+            Some(hash) => Found::File { hash: *hash, stamp: self.stamps[path] },
+            None => Found::Absent,
+        }
+    }
+
+    fn disk_op(&mut self, op: DiskOp) -> Answer {
+        match op {
+            DiskOp::Clean => {
+                let run = self.run;
+                let before = self.blobs.len();
+                self.blobs.retain(|blob, _| blob.call.run == run);
+                Answer::Cleaned { removed: (before - self.blobs.len()) as u32 }
+            }
+            DiskOp::Look { path, .. } => Answer::Looked(self.found(path.as_str())),
+            DiskOp::Place { path, blob, expect, keep } => {
+                let path = path.as_str();
+                let there = self.disk.get(path).copied();
+                if there.is_some() != expect.is_some() {
+                    return Answer::Occupied(self.found(path));
+                }
+                let new = self.blobs.remove(&blob).expect("a blob is placed once");
+                let stamp = self.put(path, new);
+                self.unsealed.insert(path.into(), there);
+                let kept = there.filter(|old| *old != new && (keep || Some(*old) != expect));
+                if let Some(old) = kept {
+                    self.conflicts.push((path.into(), old));
+                }
+                Answer::Placed { stamp, kept }
+            }
+            DiskOp::Remove { path, expect, to } => {
+                let path = path.as_str();
+                if self.disk.get(path) != Some(&expect) {
+                    return Answer::Occupied(self.found(path));
+                }
+                self.disk.remove(path);
+                match to {
+                    landfall_core::effect::Aside::Trash { .. } => self.trash.push(path.into()),
+                    landfall_core::effect::Aside::Conflict => {
+                        self.conflicts.push((path.into(), expect));
+                    }
+                }
+                Answer::Removed
+            }
+            DiskOp::Drop { blob } => {
+                self.blobs.remove(&blob).expect("a blob is dropped once");
+                Answer::Dropped
+            }
+            DiskOp::Seal => {
+                self.unsealed.clear();
+                Answer::Sealed
+            }
+        }
+    }
+
+    /// The first request that waits, which has to look like this.
+    pub fn request(&mut self, like: &str) -> CallId {
+        let at = self.asked.iter().position(|(_, request)| show(request).starts_with(like));
+        let Some(at) = at else {
+            let asked: Vec<String> = self.asked.iter().map(|(_, r)| show(r)).collect();
+            panic!("nothing like `{like}` was asked, but {asked:?}\n{}", self.story)
+        };
+        self.asked.remove(at).unwrap().0
+    }
+
+    /// Answers the first request like this.
+    pub fn answer(&mut self, like: &str, outcome: Outcome) {
+        let call = self.request(like);
+        let shown = match &outcome {
+            Outcome::Ok(answer) => show_answer(answer),
+            Outcome::Failed { why, .. } => why.to_string(),
+        };
+        self.say(&format!("← {shown}"));
+        self.step(Event::Done { call, outcome });
+    }
+
+    /// A part of an answer that goes on.
+    pub fn part(&mut self, call: CallId, part: Part) {
+        self.step(Event::Part { call, part });
+    }
+
+    /// A file that the adapter has staged.
+    pub fn fetched(&mut self, call: CallId, part: u32, path: &str, n: u8) -> Fetched {
+        let blob = BlobId { call, part };
+        self.blobs.insert(blob, hash(n));
+        let revision = Revision(format!("rev_{n}"));
+        Fetched { path: path.into(), revision, hash: hash(n), size: 10, blob }
+    }
+
+    /// Sends the first `files` of an export.
+    pub fn export(&mut self, files: &[(&str, u8)]) -> CallId {
+        let call = self.request("export");
+        self.say(&format!("← {} files of the export", files.len()));
+        for (part, (path, n)) in files.iter().enumerate() {
+            let fetched = self.fetched(call, part as u32, path, *n);
+            self.part(call, Part::File(fetched));
+        }
+        call
+    }
+
+    pub fn done(&mut self, call: CallId, answer: Answer) {
+        self.say(&format!("← {}", show_answer(&answer)));
+        self.step(Event::Done { call, outcome: Outcome::Ok(answer) });
+    }
+
+    /// Answers one listing page.
+    pub fn page(&mut self, entries: &[TreeEntry], next: Option<&str>, total: Option<u64>) {
+        let call = self.request("tree");
+        self.say(&format!("← {} entries", entries.len()));
+        self.part(call, Part::Entries(entries.to_vec()));
+        let next = next.map(String::from);
+        let outcome = Outcome::Ok(Answer::Listed { next, total });
+        self.step(Event::Done { call, outcome });
+    }
+
+    /// Answers the read of one file.
+    pub fn read(&mut self, path: &str, n: u8) {
+        let call = self.request(&format!("read {path}"));
+        let fetched = self.fetched(call, 0, path, n);
+        self.say(&format!("← {path}"));
+        self.step(Event::Done { call, outcome: Outcome::Ok(Answer::Read(fetched)) });
+    }
+
+    /// Lets time pass, with every wake-up on the way, until nothing is due before `until`.
+    pub fn wait(&mut self, time: Ms) {
+        let until = self.now.tick + time;
+        while let Some((at, _)) = self.machine.next_wake().filter(|(at, _)| *at <= until) {
+            self.pass_to(at.max(self.now.tick));
+            self.step(Event::Wake);
+        }
+        self.pass_to(until);
+    }
+
+    fn pass_to(&mut self, tick: Tick) {
+        self.now.wall.0 += (tick - self.now.tick).0;
+        self.now.tick = tick;
+    }
+
+    pub fn status(&self) -> WorkspaceStatus {
+        self.machine.status(self.now).units.remove(0)
+    }
+
+    pub fn mirror_row(&self) -> landfall_core::row::MirrorRow {
+        let key = RowKey { unit: UNIT, of: Of::Mirror };
+        let row = Row::decode(self.rows.get(&key).expect("a mirror row")).unwrap();
+        let Value::Mirror(row) = row.value else { unreachable!() };
+        row
+    }
+
+    /// Whether a decision like this was taken.
+    pub fn told(&self, like: &str) -> bool {
+        self.story.contains(like)
+    }
+
+    /// How many requests like this were sent so far.
+    pub fn sent(&self, like: &str) -> usize {
+        self.effects
+            .iter()
+            .filter(|effect| match effect {
+                Effect::Ask { request, .. } => show(request).starts_with(like),
+                _ => false,
+            })
+            .count()
+    }
+
+    /// Brings a mirror with these files in step, by an export.
+    pub fn in_step_with(files: &[(&str, u8)]) -> Self {
+        let mut lab = Lab::new().start();
+        lab.answer("tip", tip(100));
+        let call = lab.export(files);
+        lab.done(call, Answer::Exported);
+        lab.page(&[], None, Some(files.len() as u64));
+        lab.wait(Ms(10));
+        lab.answer("events", no_events());
+        lab.wait(Ms::secs(3));
+        assert!(lab.status().in_step, "{}\n{:?}", lab.story, lab.status());
+        lab
+    }
+}
+
+pub fn show(request: &Request) -> String {
+    match request {
+        Request::Tip => "tip".into(),
+        Request::Events { after: None, .. } => "events from the oldest".into(),
+        Request::Events { after: Some(id), .. } => format!("events after {id}"),
+        Request::Export { path } => format!("export {path}"),
+        Request::Tree { path, depth, cursor: None } => format!("tree {path} depth {depth}"),
+        Request::Tree { path, depth, cursor: Some(cursor) } => {
+            format!("tree {path} depth {depth} from {cursor}")
+        }
+        Request::Read { path } => format!("read {path}"),
+        Request::ReadMany { paths } => {
+            let paths: Vec<String> = paths.iter().map(|path| path.to_string()).collect();
+            format!("read-many {}", paths.join(" "))
+        }
+    }
+}
+
+fn show_answer(answer: &Answer) -> String {
+    match answer {
+        Answer::Tip(Some(id)) => format!("the tip is {id}"),
+        Answer::Tip(None) => "the feed is empty".into(),
+        Answer::Events { events, .. } => format!("{} events", events.len()),
+        Answer::Exported => "the export is complete".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A failure of the link.
+pub fn link_failed() -> Outcome {
+    Outcome::Failed { blame: Blame::Unknown, why: Fault::Link, retry_after: None }
+}
+
+pub const STORE: StoreId = StoreId(0);
