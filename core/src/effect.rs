@@ -187,6 +187,7 @@ pub enum Aside {
 }
 
 /// One change of one row.
+#[expect(clippy::large_enum_variant, reason = "nearly every change is a put")]
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Change {
     /// Add or replace.
@@ -210,7 +211,7 @@ pub enum Exit {
     Halted,
     /// It was told to stop, and everything is sealed and committed.
     Stopped,
-    /// It was told to stop and the disk or store did not answer in time, or one of them did
-    /// not answer for 60 s. What was not committed is found again by the next start.
+    /// It was told to stop at once, or the disk or the store did not answer in time. What was
+    /// not committed is found again by the next start.
     Stuck,
 }

@@ -144,10 +144,10 @@ impl Cx<'_> {
 
     /// Stops listening to a request, whether it was sent or not.
     pub fn cancel(&mut self, call: CallId) {
-        if let Some(gate) = self.engine.gates.get_mut(&self.remote) {
-            if gate.cancel(call) {
-                self.out.push(Effect::Cancel { call });
-            }
+        if let Some(gate) = self.engine.gates.get_mut(&self.remote)
+            && gate.cancel(call)
+        {
+            self.out.push(Effect::Cancel { call });
         }
         self.engine.end(call);
     }

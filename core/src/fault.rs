@@ -72,6 +72,7 @@ impl Fault {
     /// Classifies an HTTP answer that is not a 2xx. It reads the answer alone.
     ///
     /// `code` and `message` come from the error body; both are empty when a proxy answered.
+    #[expect(clippy::match_overlapping_arm, reason = "single statuses first, then their class")]
     pub fn classify(status: u16, code: &str, message: &str) -> (Blame, Fault) {
         match status {
             400 => (Blame::Payload, Fault::BadRequest),

@@ -13,7 +13,7 @@ use crate::fault::{Blame, Fault};
 use crate::id::{CallId, RemoteId, StoreId, UnitId};
 use crate::journal::STORE_PATIENCE;
 use crate::row::{Row, StoredRow};
-use crate::status::Status;
+use crate::status::{Status, WorkspaceStatus};
 use crate::time::{Ms, Now, Tick};
 use crate::timers::{Wake, Why};
 use crate::workspace::Workspace;
@@ -31,14 +31,18 @@ pub struct Machine {
     units: BTreeMap<UnitId, Unit>,
     places: BTreeMap<UnitId, (RemoteId, StoreId)>,
     started: bool,
+    /// How it will end, once everything is sealed and committed.
+    ending: Option<Exit>,
     exited: bool,
 }
 
-/// Everything that can be kept in step. Adding a kind touches this enum and [`Unit::lane`].
+/// Everything that can be kept in step. Adding a kind touches this enum and the
+/// `match` below it, as the dummy of the tests proves.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Unit {
-    /// A workspace.
+enum Unit {
     Workspace(Workspace),
+    #[cfg(test)]
+    Dummy(tests::Dummy),
 }
 
 impl Machine {
@@ -61,7 +65,14 @@ impl Machine {
             .iter()
             .map(|(id, workspace)| (*id, (workspace.remote, workspace.store)))
             .collect();
-        Self { engine: Engine::new(&config), units, places, started: false, exited: false }
+        Self {
+            engine: Engine::new(&config),
+            units,
+            places,
+            started: false,
+            ending: None,
+            exited: false,
+        }
     }
 
     /// One step. Total: any event in any state. It never blocks and never panics on input.
@@ -108,7 +119,7 @@ impl Machine {
         let units: Vec<_> = self
             .units
             .iter()
-            .map(|(id, Unit::Workspace(workspace))| workspace.status(*id, now, &self.engine))
+            .filter_map(|(id, unit)| unit.lane_ref().status(*id, now, &self.engine))
             .collect();
         Status { verdict: units.iter().map(|unit| unit.verdict).max().unwrap_or_default(), units }
     }
@@ -136,15 +147,24 @@ impl Machine {
     }
 
     fn stop(&mut self, now: Now, stop: Stop, out: &mut Vec<Effect>) {
-        if stop == Stop::Now || !self.started {
+        if !self.started {
             return self.exit(Exit::Stopped, out);
         }
+        match stop {
+            Stop::Now => self.exit(Exit::Stuck, out),
+            Stop::Graceful => self.end_with(now, Exit::Stopped, out),
+        }
+    }
+
+    /// Begins the end: nothing more is taken in, and what is under way lands.
+    fn end_with(&mut self, now: Now, exit: Exit, out: &mut Vec<Effect>) {
         if self.engine.stopping {
             return;
         }
         self.engine.stopping = true;
+        self.ending = Some(exit);
         self.engine.timers.set(Wake::StopBy, now.tick + STOP_WITHIN);
-        let in_flight = self.units.values_mut().map(|unit| unit.lane().in_flight()).sum();
+        let in_flight = self.units.values().map(|unit| unit.lane_ref().in_flight()).sum();
         out.push(Effect::Note { unit: None, decision: Decision::Stopping { in_flight } });
         self.each(now, out, |unit, cx| unit.stop(cx));
     }
@@ -187,11 +207,11 @@ impl Machine {
     }
 
     fn done(&mut self, now: Now, call: CallId, outcome: Outcome, out: &mut Vec<Effect>) {
-        if let Some(Port::Remote(remote)) = self.engine.end(call) {
-            if let Some(gate) = self.engine.gates.get_mut(&remote) {
-                let decision = gate.settle(now.tick, call, &outcome);
-                out.extend(decision.map(|decision| Effect::Note { unit: None, decision }));
-            }
+        if let Some(Port::Remote(remote)) = self.engine.end(call)
+            && let Some(gate) = self.engine.gates.get_mut(&remote)
+        {
+            let decision = gate.settle(now.tick, call, &outcome);
+            out.extend(decision.map(|decision| Effect::Note { unit: None, decision }));
         }
         self.with(now, call.unit, out, |unit, cx| unit.done(cx, call, outcome));
     }
@@ -211,16 +231,21 @@ impl Machine {
             return;
         }
         if self.engine.stopping {
-            if self.units.values_mut().all(|unit| unit.lane().is_quiet()) {
-                self.exit(Exit::Stopped, out);
+            if self.units.values().all(|unit| unit.lane_ref().is_quiet()) {
+                self.exit(self.ending.unwrap_or(Exit::Stopped), out);
             }
             return;
         }
         // With `--once` the process ends when the last of its units is done.
         let ends: Option<Vec<Exit>> =
-            self.units.values_mut().map(|unit| unit.lane().once_ends(now.tick)).collect();
-        if let Some(exit) = ends.and_then(|ends| ends.into_iter().max()) {
-            self.exit(exit, out);
+            self.units.values().map(|unit| unit.lane_ref().once_ends(now.tick)).collect();
+        match ends.and_then(|ends| ends.into_iter().max()) {
+            None => {}
+            Some(Exit::InStep) => self.exit(Exit::InStep, out),
+            Some(exit) => {
+                self.end_with(now, exit, out);
+                self.end_step(now, out);
+            }
         }
     }
 
@@ -275,12 +300,26 @@ pub(crate) trait Lane {
     fn in_flight(&self) -> u64;
     fn is_quiet(&self) -> bool;
     fn once_ends(&self, now: Tick) -> Option<Exit>;
+    fn status(&self, unit: UnitId, now: Now, engine: &Engine) -> Option<WorkspaceStatus>;
 }
 
 impl Unit {
     fn lane(&mut self) -> &mut dyn Lane {
         match self {
             Unit::Workspace(workspace) => workspace,
+            #[cfg(test)]
+            Unit::Dummy(dummy) => dummy,
+        }
+    }
+
+    fn lane_ref(&self) -> &dyn Lane {
+        match self {
+            Unit::Workspace(workspace) => workspace,
+            #[cfg(test)]
+            Unit::Dummy(dummy) => dummy,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

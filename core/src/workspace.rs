@@ -3,14 +3,15 @@
 use crate::config::WorkspaceConfig;
 use crate::decision::{Decision, Knob};
 use crate::effect::Exit;
-use crate::engine::Cx;
+use crate::engine::{Cx, Engine};
 use crate::event::{Boot, LastExit, Outcome, Part};
 use crate::files::{Files, Standing};
-use crate::id::CallId;
+use crate::id::{CallId, UnitId};
 use crate::machine::Lane;
 use crate::mirror::{Mirror, State};
 use crate::row::Value;
-use crate::time::{Ms, Tick, Wall};
+use crate::status::WorkspaceStatus;
+use crate::time::{Ms, Now, Tick, Wall};
 use crate::timers::Why;
 
 mod status;
@@ -143,6 +144,10 @@ impl Lane for Workspace {
         }
         let idle = now - self.mirror.moved_on_at();
         (idle >= self.config.patience).then_some(Exit::Unavailable)
+    }
+
+    fn status(&self, unit: UnitId, now: Now, engine: &Engine) -> Option<WorkspaceStatus> {
+        Some(self.tell(unit, now, engine))
     }
 }
 

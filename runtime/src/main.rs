@@ -1,1 +1,118 @@
-fn main() {}
+//! The command line of Landfall.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use landfall::mount::{MountArgs, log, mount};
+use landfall::report::{ReportError, report, why};
+use landfall::serve::{self, ServeArgs};
+use landfall::{exit, roots};
+
+/// Keeps a directory in step with a remote workspace, whatever the server does.
+#[derive(Debug, Parser)]
+#[command(name = "landfall", version, about, max_term_width = 100)]
+struct Cli {
+    /// How to log on standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Mirror a remote workspace, and follow it
+    Mount(MountArgs),
+    /// Serve a sample workspace over the workspace HTTP API, with faults if wanted
+    Serve(ServeArgs),
+    /// Say how a mirror is; works while it runs and while it does not
+    Status {
+        /// The mirror
+        #[arg(long, env = "RELAYFILE_LOCAL_DIR", default_value = ".")]
+        local_dir: PathBuf,
+        /// Machine-readable, under the schema landfall.status/1
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what is known of a path, and what will happen to it and why
+    Why {
+        /// A remote path, or a file of the mirror
+        path: String,
+        /// The mirror
+        #[arg(long, env = "RELAYFILE_LOCAL_DIR", default_value = ".")]
+        local_dir: PathBuf,
+    },
+    /// Forget what is recorded about a directory that is no mirror any more
+    Forget {
+        /// The directory
+        local_dir: PathBuf,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(matches!(cli.log_format, LogFormat::Json));
+    let code = match cli.command {
+        Command::Mount(args) => mount(args).await.unwrap_or_else(|why| fail(why.code(), &why)),
+        Command::Serve(args) => serve::run(args).await,
+        Command::Status { local_dir, json } => status(local_dir, json),
+        Command::Why { path, local_dir } => {
+            match real(local_dir).and_then(|dir| why(&dir, &path)) {
+                Ok(text) => say(&text, exit::OK),
+                Err(why) => fail(code(&why), &why),
+            }
+        }
+        Command::Forget { local_dir } => match roots::forget(&local_dir, &roots::state_dir()) {
+            Ok(true) => say(&format!("forgot {}\n", local_dir.display()), exit::OK),
+            Ok(false) => say(&format!("{} was not known\n", local_dir.display()), exit::OK),
+            Err(why) => fail(exit::FAILED, &why),
+        },
+    };
+    // A disk operation that hangs would keep an ordinary return from ending the process.
+    std::process::exit(code.into())
+}
+
+fn status(local_dir: PathBuf, json: bool) -> u8 {
+    match real(local_dir).and_then(|dir| report(&dir)) {
+        Ok(report) => {
+            let text = match json {
+                true => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
+                false => report.text(),
+            };
+            say(&text, exit::of_verdict(report.verdict))
+        }
+        Err(why) => fail(code(&why), &why),
+    }
+}
+
+fn real(dir: PathBuf) -> Result<PathBuf, ReportError> {
+    std::fs::canonicalize(&dir).map_err(|_| ReportError::NoMirror(dir))
+}
+
+fn code(why: &ReportError) -> u8 {
+    match why {
+        ReportError::NoMirror(_) => exit::NOT_INITIALISED,
+        ReportError::Path(..) => exit::USAGE,
+        _ => exit::FAILED,
+    }
+}
+
+fn say(text: &str, code: u8) -> u8 {
+    // Whoever closed the pipe does not want the rest.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    code
+}
+
+fn fail(code: u8, why: &dyn std::error::Error) -> u8 {
+    eprintln!("error: {why}");
+    code
+}

@@ -39,10 +39,10 @@ impl Files {
                 }
             }
             Part::Refused { path, why, .. } => {
-                if let Ok(path) = RemotePath::parse(&path) {
-                    if self.take_from_bulk(call, &path) {
-                        self.refused(cx, &path, why);
-                    }
+                if let Ok(path) = RemotePath::parse(&path)
+                    && self.take_from_bulk(call, &path)
+                {
+                    self.refused(cx, &path, why);
                 }
             }
             Part::Entries(_) => {}

@@ -248,10 +248,11 @@ impl Mirror {
 
     /// Commits became durable.
     pub fn stored(&mut self, cx: &mut Cx<'_>) {
-        if let State::ExportParked { mark } = self.state {
-            if cx.is_durable(mark) && !self.stopping {
-                self.ask_export(cx);
-            }
+        if let State::ExportParked { mark } = self.state
+            && cx.is_durable(mark)
+            && !self.stopping
+        {
+            self.ask_export(cx);
         }
     }
 
@@ -265,10 +266,10 @@ impl Mirror {
         let mut row = self.row.clone();
         row.sealed = number;
         // Taken at a feed that was lost meanwhile, it says nothing about the new one.
-        if self.at.is_some() {
-            if let Some(position) = self.sealing.take() {
-                row.position = Some(position);
-            }
+        if self.at.is_some()
+            && let Some(position) = self.sealing.take()
+        {
+            row.position = Some(position);
         }
         self.store(cx, row);
     }

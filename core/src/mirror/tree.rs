@@ -38,11 +38,8 @@ const CREDIT: u32 = 8;
 impl Mirror {
     /// Lists everything from the root.
     pub(super) fn begin_walk(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
-        let traversal = match &self.row.traversal {
-            // The export was this traversal's first half.
-            Some(traversal) if traversal.open => traversal.clone(),
-            _ => self.next_traversal(),
-        };
+        // Also after an export: what the tree shows is counted by itself.
+        let traversal = self.next_traversal();
         files.snapshot_open(true);
         cx.note(Decision::TraversalBegun { id: traversal.id, resumed: false });
         self.change(cx, |row| {
@@ -82,10 +79,10 @@ impl Mirror {
         for entry in entries {
             last = Some(entry.path.clone());
             if entry.kind == "dir" {
-                if levels_below(&dir, &entry.path) == Some(DEPTH as usize) {
-                    if self.accept_name(cx, &entry.path).is_some() {
-                        self.push_dir(cx, entry.path);
-                    }
+                if levels_below(&dir, &entry.path) == Some(DEPTH as usize)
+                    && self.accept_name(cx, &entry.path).is_some()
+                {
+                    self.push_dir(cx, entry.path);
                 }
                 continue;
             }

@@ -19,7 +19,7 @@ const LISTED: usize = 20;
 
 impl Workspace {
     /// The state of this workspace.
-    pub fn status(&self, unit: UnitId, now: Now, engine: &Engine) -> WorkspaceStatus {
+    pub(super) fn tell(&self, unit: UnitId, now: Now, engine: &Engine) -> WorkspaceStatus {
         let standing = |standing| self.files.standing(standing);
         let set_aside: Vec<(String, String)> = self
             .files

@@ -358,6 +358,19 @@ impl Lab {
         self.now.tick = tick;
     }
 
+    /// Answers the next look at the feed: nothing new.
+    pub fn quiet_feed(&mut self) {
+        self.wait(Ms(1));
+        self.answer("events", no_events());
+    }
+
+    /// Answers a look at the feed, if one waits.
+    pub fn quiet_feed_if_asked(&mut self) {
+        if self.asked.iter().any(|(_, request)| show(request).starts_with("events")) {
+            self.answer("events", no_events());
+        }
+    }
+
     pub fn status(&self) -> WorkspaceStatus {
         self.machine.status(self.now).units.remove(0)
     }
@@ -392,8 +405,7 @@ impl Lab {
         let call = lab.export(files);
         lab.done(call, Answer::Exported);
         lab.page(&[], None, Some(files.len() as u64));
-        lab.wait(Ms(10));
-        lab.answer("events", no_events());
+        lab.quiet_feed();
         lab.wait(Ms::secs(3));
         assert!(lab.status().in_step, "{}\n{:?}", lab.story, lab.status());
         lab

@@ -1,0 +1,206 @@
+//! The workspace at one moment, and the routes that read it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use landfall_core::path::CONTROL_DIR;
+use landfall_core::wire::{Tree, TreeEntry};
+
+use super::{File, Files, Refusal, Settings, normal};
+
+/// Paths of one bulk read, at most.
+pub const BULK_MAX: usize = 32;
+
+/// Levels of a listing when the request does not say.
+const DEFAULT_DEPTH: u32 = 10;
+
+/// What is asked of a listing.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TreeQuery {
+    /// The directory.
+    pub path: String,
+    /// Levels below it, 1 (its children) to 100. Default 10.
+    pub depth: Option<u32>,
+    /// The last path of the page before.
+    pub cursor: Option<String>,
+    /// Leave out what lies in a control directory.
+    pub exclude_mount_runtime: bool,
+}
+
+/// One path of a bulk read.
+pub type BulkItem<'a> = (String, Result<&'a File, Refusal>);
+
+/// The workspace at one moment.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    files: Cow<'a, Files>,
+    settings: &'a Settings,
+    at: u64,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn borrowed(files: &'a Files, settings: &'a Settings, at: u64) -> Self {
+        Self { files: Cow::Borrowed(files), settings, at }
+    }
+
+    pub(super) fn owned(files: Files, settings: &'a Settings, at: u64) -> Self {
+        Self { files: Cow::Owned(files), settings, at }
+    }
+
+    /// How many events had happened.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// All files, in path order.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &File)> {
+        self.files.iter().map(|(path, file)| (&**path, file))
+    }
+
+    /// Keeps the files for which `keep` says so: a server that shows less than it has.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.files.to_mut().retain(|path, _| keep(path));
+    }
+
+    /// `GET fs/file`.
+    ///
+    /// # Errors
+    /// 404.
+    pub fn read(&self, path: &str) -> Result<&File, Refusal> {
+        self.files.get(normal(path).as_str()).ok_or_else(Refusal::not_found)
+    }
+
+    /// `POST fs/bulk-read`: every path answered or refused by itself, in the order asked.
+    ///
+    /// # Errors
+    /// 404 where the server has no such route; 400 for no path or more than 32.
+    pub fn bulk_read(&self, paths: &[String]) -> Result<Vec<BulkItem<'_>>, Refusal> {
+        if !self.settings.bulk_read {
+            return Err(Refusal::no_route());
+        }
+        if paths.is_empty() || paths.len() > BULK_MAX {
+            return Err(Refusal::bad_request("paths must hold 1 to 32 paths"));
+        }
+        Ok(paths.iter().map(|path| (path.clone(), self.read(path))).collect())
+    }
+
+    /// `GET fs/export?format=json`: every file at or below a path. A client may not rely on
+    /// the order.
+    pub fn export(&self, path: &str) -> impl Iterator<Item = (&str, &File)> {
+        let base = normal(path);
+        let itself = self.files.get_key_value(base.as_str());
+        itself.into_iter().chain(self.below(&base)).map(|(path, file)| (&**path, file))
+    }
+
+    /// `GET fs/tree`: one page, in path order.
+    ///
+    /// # Errors
+    /// 400 for a depth out of bounds or a cursor that is not a path of this listing.
+    pub fn tree(&self, query: &TreeQuery) -> Result<Tree, Refusal> {
+        let depth = query.depth.unwrap_or(DEFAULT_DEPTH);
+        if !(1..=100).contains(&depth) {
+            return Err(Refusal::bad_request("depth must be between 1 and 100"));
+        }
+        let base = normal(&query.path);
+        let (shown, total) = self.listing(&base, depth as usize, query.exclude_mount_runtime);
+        let start = match query.cursor.as_deref() {
+            None | Some("") => Bound::Unbounded,
+            Some(cursor) if shown.contains_key(cursor) => Bound::Excluded(cursor),
+            Some(_) => return Err(Refusal::bad_request("invalid cursor")),
+        };
+
+        let mut entries = Vec::new();
+        let mut rest = shown.range::<str, _>((start, Bound::Unbounded));
+        let mut last = None;
+        for (path, found) in rest.by_ref().take(self.settings.page.max(1)) {
+            // A name can be a directory and a file at once. Both go on the same page, because
+            // the cursor can not tell them apart.
+            if found.directory {
+                entries.push(directory(path));
+            }
+            if let Some(file) = found.file {
+                entries.push(self.entry(path, file));
+            }
+            last = Some(*path);
+        }
+        let more = rest.next().is_some();
+        Ok(Tree {
+            path: base,
+            entries,
+            next_cursor: last.filter(|_| more).map(str::to_owned),
+            total_files: Some(total).filter(|total| self.settings.counts && *total > 0),
+        })
+    }
+
+    fn below<'s>(&'s self, base: &str) -> impl Iterator<Item = (&'s Arc<str>, &'s File)> + use<'s> {
+        let prefix = if base == "/" { base.to_owned() } else { format!("{base}/") };
+        let start = Bound::Included(prefix.as_str());
+        let range = self.files.range::<str, _>((start, Bound::Unbounded));
+        range.take_while(move |(path, _)| path.starts_with(&prefix))
+    }
+
+    /// What a listing shows by path, and how many files the whole subtree has.
+    fn listing(&self, base: &str, depth: usize, hide: bool) -> (BTreeMap<&str, Found<'_>>, u64) {
+        let mut shown: BTreeMap<&str, Found<'_>> = BTreeMap::new();
+        let mut total = 0;
+        let skip = if base == "/" { 1 } else { base.len() + 1 };
+        for (path, file) in self.below(base) {
+            if hide && path.split('/').any(|part| part == CONTROL_DIR) {
+                continue;
+            }
+            total += 1;
+            let path: &str = path;
+            let mut level = 0;
+            for (at, _) in path[skip..].match_indices('/') {
+                level += 1;
+                if level > depth {
+                    break;
+                }
+                shown.entry(&path[..skip + at]).or_default().directory = true;
+            }
+            if level < depth {
+                shown.entry(path).or_default().file = Some(file);
+            }
+        }
+        (shown, total)
+    }
+
+    fn entry(&self, path: &str, file: &File) -> TreeEntry {
+        let told = self.settings.hashes;
+        TreeEntry {
+            path: path.to_owned(),
+            kind: "file".to_owned(),
+            revision: file.revision(),
+            content_hash: told.then(|| file.content.hash().to_string()),
+            size: told.then(|| file.content.encoded_len()),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found<'a> {
+    directory: bool,
+    file: Option<&'a File>,
+}
+
+fn directory(path: &str) -> TreeEntry {
+    TreeEntry {
+        path: path.to_owned(),
+        kind: "dir".to_owned(),
+        revision: "dir".to_owned(),
+        content_hash: None,
+        size: None,
+    }
+}

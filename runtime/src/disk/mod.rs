@@ -1,0 +1,90 @@
+//! The disk port: the mirror's directory, through one handle that was opened once.
+//!
+//! Every path is walked component by component from that handle, without following symbolic
+//! links, so neither a hostile name nor a link planted in the tree leads out of it, and a root
+//! that is replaced while we run is not touched at all.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use landfall_core::effect::DiskOp;
+use landfall_core::event::{Answer, Event, Outcome};
+use landfall_core::fault::{Blame, Fault};
+use landfall_core::id::CallId;
+use landfall_core::path::CONTROL_DIR;
+use rustix::io::Errno;
+use tokio::sync::mpsc::UnboundedSender;
+
+mod place;
+mod stage;
+mod tree;
+
+pub use stage::{Stage, Staged};
+use tree::Tree;
+pub use tree::hash_file;
+
+/// The disk of one workspace.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    tree: Arc<Tree>,
+    /// Where bytes wait for their place.
+    pub stage: Arc<Stage>,
+}
+
+impl Disk {
+    /// Opens a root that exists. `base` is the remote directory that it mirrors.
+    pub fn open(root: &Path, base: &str) -> io::Result<Self> {
+        let root = Dir::open_ambient_dir(root, ambient_authority())?;
+        root.create_dir_all(CONTROL_DIR)?;
+        let control = root.open_dir(CONTROL_DIR)?;
+        let stage = Arc::new(Stage::open(&control)?);
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { tree: Arc::new(Tree { root, control, base }), stage })
+    }
+
+    /// Carries out an operation on a thread of its own, and reports it.
+    pub fn carry_out(&self, call: CallId, op: DiskOp, events: UnboundedSender<Event>) {
+        let disk = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let outcome = disk.perform(call.run, op);
+            let _ = events.send(Event::Done { call, outcome });
+        });
+    }
+
+    /// Carries out an operation now.
+    pub fn perform(&self, run: u32, op: DiskOp) -> Outcome {
+        let result = match op {
+            DiskOp::Clean => self.clean(run),
+            DiskOp::Look { path, known } => self.tree.look(&path, known).map(Answer::Looked),
+            DiskOp::Place { path, blob, expect, keep } => self.place(&path, blob, expect, keep),
+            DiskOp::Remove { path, expect, to } => self.remove(&path, expect, &to),
+            DiskOp::Drop { blob } => self.stage.discard(blob).map(|()| Answer::Dropped),
+            DiskOp::Seal => self.tree.seal().map(|()| Answer::Sealed),
+        };
+        result.map_or_else(failed, Outcome::Ok)
+    }
+}
+
+fn failed(why: io::Error) -> Outcome {
+    let why = fault(&why);
+    let blame = if why.is_whole_disk() { Blame::Lane } else { Blame::Payload };
+    Outcome::Failed { blame, why, retry_after: None }
+}
+
+/// What an error of the disk means.
+pub fn fault(why: &io::Error) -> Fault {
+    match why.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOSPC | Errno::DQUOT) => Fault::DiskFull,
+        Some(Errno::ROFS) => Fault::DiskReadOnly,
+        Some(Errno::NOTDIR | Errno::ISDIR | Errno::LOOP | Errno::NOTEMPTY) => Fault::NotADirectory,
+        Some(Errno::ACCESS | Errno::PERM) => Fault::DiskDenied,
+        Some(Errno::NAMETOOLONG | Errno::ILSEQ | Errno::INVAL) => Fault::BadName,
+        _ => Fault::DiskIo(why.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

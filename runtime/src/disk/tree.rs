@@ -1,0 +1,128 @@
+//! Walking the mirror's directory, and looking at one file of it.
+
+use std::io::{self, Read};
+
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions};
+use landfall_core::files::entry::{Found, Odd, Stamp};
+use landfall_core::hash::ContentHash;
+use landfall_core::path::RemotePath;
+use rustix::fs::{Mode, OFlags};
+use sha2::{Digest, Sha256};
+
+/// A root and its control directory.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub root: Dir,
+    pub control: Dir,
+    /// The remote directory that the root mirrors, without a trailing `/`.
+    pub base: String,
+}
+
+impl Tree {
+    /// The path below the root.
+    pub fn local<'p>(&self, path: &'p RemotePath) -> &'p str {
+        let below = path.as_str().strip_prefix(self.base.as_str()).unwrap_or(path.as_str());
+        below.trim_start_matches('/')
+    }
+
+    /// Looks at a path.
+    pub fn look(
+        &self,
+        path: &RemotePath,
+        known: Option<(ContentHash, Stamp)>,
+    ) -> io::Result<Found> {
+        let (dirs, name) = split(self.local(path));
+        match open_below(&self.root, dirs, false) {
+            Ok(dir) => look_at(&dir, name, known),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Found::Absent),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Makes everything on this file system survive a power cut.
+    pub fn seal(&self) -> io::Result<()> {
+        // The root is held as a path alone, which can not be synced.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(&self.root, ".", flags, Mode::empty())?;
+        Ok(rustix::fs::syncfs(root)?)
+    }
+}
+
+/// The directories of a path, and its last component.
+pub(super) fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Opens a directory below another, step by step and without following links; with `make`,
+/// what is missing is made.
+pub(super) fn open_below(root: &Dir, dirs: &str, make: bool) -> io::Result<Dir> {
+    let mut dir = root.try_clone()?;
+    for name in dirs.split('/').filter(|name| !name.is_empty()) {
+        dir = match dir.open_dir_nofollow(name) {
+            Err(why) if make && why.kind() == io::ErrorKind::NotFound => {
+                match dir.create_dir(name) {
+                    Err(why) if why.kind() != io::ErrorKind::AlreadyExists => return Err(why),
+                    _ => dir.open_dir_nofollow(name)?,
+                }
+            }
+            other => other?,
+        };
+    }
+    Ok(dir)
+}
+
+/// Looks at a name in a directory.
+pub(super) fn look_at(
+    dir: &Dir,
+    name: &str,
+    known: Option<(ContentHash, Stamp)>,
+) -> io::Result<Found> {
+    let metadata = match dir.symlink_metadata(name) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
+        other => other?,
+    };
+    if metadata.is_dir() {
+        return Ok(Found::Odd(Odd::Directory));
+    }
+    if metadata.is_symlink() {
+        return Ok(Found::Odd(Odd::Symlink));
+    }
+    if !metadata.is_file() {
+        return Ok(Found::Odd(Odd::Special));
+    }
+    let stamp = stamp(&metadata);
+    if let Some((hash, _)) = known.filter(|(_, known)| *known == stamp) {
+        return Ok(Found::File { hash, stamp });
+    }
+    // The stamp taken before hashing: a write during it makes the next look hash again.
+    Ok(Found::File { hash: hash_at(dir, name)?, stamp })
+}
+
+pub(super) fn hash_at(dir: &Dir, name: &str) -> io::Result<ContentHash> {
+    let mut options = OpenOptions::new();
+    options.read(true).follow(FollowSymlinks::No);
+    hash_file(dir.open_with(name, &options)?)
+}
+
+/// The hash of everything that can be read.
+pub fn hash_file(mut file: impl Read) -> io::Result<ContentHash> {
+    let mut hasher = Sha256::new();
+    let mut buffer = [0; 32 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(ContentHash(hasher.finalize().into())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+pub(super) fn stamp(metadata: &Metadata) -> Stamp {
+    let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+    Stamp {
+        size: metadata.size(),
+        mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+        ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+        inode: metadata.ino(),
+    }
+}

@@ -1,0 +1,160 @@
+//! The loop. It carries out effects and feeds back events, and decides nothing.
+
+use std::io;
+
+use landfall_core::Machine;
+use landfall_core::effect::{Effect, Exit};
+use landfall_core::event::{Event, Stop};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::clock;
+use crate::disk::Disk;
+use crate::http::Http;
+use crate::show::Show;
+use crate::store::Store;
+use crate::trace::Trace;
+
+/// Everything that carries out effects.
+#[derive(Debug)]
+pub struct Ports {
+    /// Requests.
+    pub http: Http,
+    /// Files.
+    pub disk: Disk,
+    /// Rows.
+    pub store: Store,
+}
+
+/// A machine and its world.
+#[derive(Debug)]
+pub struct Driver {
+    machine: Machine,
+    ports: Ports,
+    events: UnboundedReceiver<Event>,
+    trace: Option<Trace>,
+    show: Show,
+    effects: Vec<Effect>,
+}
+
+/// How it ended, and whether a signal asked for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ended {
+    /// What the machine said.
+    pub exit: Exit,
+    /// The last signal that was received.
+    pub signal: Option<i32>,
+    /// Whether everything was in step.
+    pub in_step: bool,
+    /// Files that are known.
+    pub files: u64,
+}
+
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
+impl Driver {
+    /// A driver for a machine that has not started.
+    pub fn new(
+        machine: Machine,
+        ports: Ports,
+        events: UnboundedReceiver<Event>,
+        trace: Option<Trace>,
+        show: Show,
+    ) -> Self {
+        Self { machine, ports, events, trace, show, effects: Vec::new() }
+    }
+
+    /// Runs until the machine exits.
+    pub async fn run(mut self, first: [Event; 2]) -> io::Result<Ended> {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let mut signalled = None;
+        let mut exit = None;
+        for event in first {
+            exit = exit.or(self.step(event));
+        }
+        let exit = loop {
+            if let Some(exit) = exit {
+                break exit;
+            }
+            let event = tokio::select! {
+                biased;
+                number = either(&mut term, &mut int) => {
+                    let again = signalled.replace(number).is_some();
+                    Event::Stop(if again { Stop::Now } else { Stop::Graceful })
+                }
+                event = next(&mut self.events, &self.machine) => event,
+                () = self.show.wait() => {
+                    self.show.status(&self.machine.status(clock::now()));
+                    continue;
+                }
+            };
+            exit = self.step(event);
+            // What has already arrived is taken in before anybody sleeps.
+            while exit.is_none() {
+                let Ok(event) = self.events.try_recv() else { break };
+                exit = self.step(event);
+            }
+        };
+        let status = self.machine.status(clock::now());
+        self.show.end(&status, exit);
+        if let Some(trace) = &mut self.trace {
+            trace.end();
+        }
+        self.ports.store.close(exit != Exit::Stuck);
+        let in_step = status.units.iter().all(|unit| unit.in_step);
+        let files = status.units.iter().map(|unit| unit.files_total).sum();
+        Ok(Ended { exit, signal: signalled, in_step, files })
+    }
+
+    fn step(&mut self, event: Event) -> Option<Exit> {
+        let now = clock::now();
+        let traced = self.trace.as_ref().map(|_| event.clone());
+        self.machine.step(now, event, &mut self.effects);
+        let effects = std::mem::take(&mut self.effects);
+        if let (Some(trace), Some(event)) = (&mut self.trace, traced) {
+            trace.step(now, event, &effects);
+        }
+        let mut exit = None;
+        for effect in effects {
+            exit = exit.or(self.carry_out(effect));
+        }
+        exit
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Option<Exit> {
+        let Ports { http, disk, store } = &mut self.ports;
+        match effect {
+            Effect::Ask { call, request, credit, .. } => http.ask(call, request, credit),
+            Effect::More { call, credit } => http.more(call, credit),
+            Effect::Cancel { call } => http.cancel(call),
+            Effect::Disk { call, op, .. } => disk.carry_out(call, op, http.events()),
+            Effect::Commit { seq, changes, .. } => store.commit(seq, changes),
+            Effect::Note { decision, .. } => self.show.decision(&decision),
+            Effect::Exit(exit) => return Some(exit),
+        }
+        None
+    }
+}
+
+/// The next answer, or the moment at which the machine wants to be woken.
+async fn next(events: &mut UnboundedReceiver<Event>, machine: &Machine) -> Event {
+    let wake = async {
+        match machine.next_wake() {
+            Some((tick, _)) => tokio::time::sleep(clock::until(tick)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        Some(event) = events.recv() => event,
+        () = wake => Event::Wake,
+    }
+}
+
+async fn either(term: &mut Signal, int: &mut Signal) -> i32 {
+    tokio::select! {
+        _ = term.recv() => SIGTERM,
+        _ = int.recv() => SIGINT,
+    }
+}

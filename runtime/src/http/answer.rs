@@ -1,0 +1,254 @@
+//! Good answers, parsed while they arrive.
+
+use std::io;
+
+use landfall_core::effect::Request;
+use landfall_core::event::{Answer, Event, Outcome, Part};
+use landfall_core::fault::{Blame, Fault};
+use landfall_core::id::{BlobId, EventId};
+use landfall_core::time::Ms;
+use landfall_core::wire::{Events, TreeEntry};
+use reqwest::Response;
+use struson::reader::{JsonReader, JsonStreamReader, ReaderError, SyntaxErrorKind, ValueType};
+use tokio::runtime::Handle;
+
+use super::Attempt;
+use super::body::{Body, BodyEnd};
+use super::file::FileObject;
+
+/// Listings and pages of the feed are never larger.
+const PAGE_MAX: u64 = 64 * 1024 * 1024;
+
+/// Entries of a listing that travel together.
+const ENTRIES: usize = 64;
+
+/// A call that failed.
+#[derive(Debug)]
+pub struct Failed {
+    pub blame: Blame,
+    pub why: Fault,
+    pub retry_after: Option<Ms>,
+}
+
+impl Failed {
+    pub fn new(blame: Blame, why: Fault) -> Self {
+        Self { blame, why, retry_after: None }
+    }
+
+    fn malformed() -> Self {
+        Self::new(Blame::Lane, Fault::Malformed)
+    }
+}
+
+impl From<io::Error> for Failed {
+    /// The stage failed, or the body did.
+    fn from(why: io::Error) -> Self {
+        match why.get_ref().and_then(|why| why.downcast_ref::<BodyEnd>()) {
+            Some(BodyEnd::Cut) => Self::new(Blame::Unknown, Fault::Cut),
+            Some(BodyEnd::TooLarge) => Self::new(Blame::Payload, Fault::TooLarge),
+            None => match why.get_ref().and_then(|why| why.downcast_ref::<ReaderError>()) {
+                Some(why) => reader_failed(why),
+                None => {
+                    let why = crate::disk::fault(&why);
+                    let blame = if why.is_whole_disk() { Blame::Lane } else { Blame::Payload };
+                    Self::new(blame, why)
+                }
+            },
+        }
+    }
+}
+
+impl From<ReaderError> for Failed {
+    fn from(why: ReaderError) -> Self {
+        reader_failed(&why)
+    }
+}
+
+fn reader_failed(why: &ReaderError) -> Failed {
+    match why {
+        ReaderError::SyntaxError(why) if why.kind == SyntaxErrorKind::IncompleteDocument => {
+            Failed::new(Blame::Unknown, Fault::Cut)
+        }
+        ReaderError::IoError { error, .. } => {
+            match error.get_ref().and_then(|why| why.downcast_ref::<BodyEnd>()) {
+                Some(BodyEnd::TooLarge) => Failed::new(Blame::Payload, Fault::TooLarge),
+                Some(BodyEnd::Cut) => Failed::new(Blame::Unknown, Fault::Cut),
+                None => Failed::malformed(),
+            }
+        }
+        _ => Failed::malformed(),
+    }
+}
+
+pub(super) type Json = JsonStreamReader<Body>;
+
+impl Attempt {
+    /// Takes a good answer in.
+    pub(super) async fn take_in(
+        self,
+        request: Request,
+        response: Response,
+    ) -> Result<Outcome, Failed> {
+        let limit = match request {
+            Request::Tip | Request::Events { .. } | Request::Tree { .. } => PAGE_MAX,
+            _ => u64::MAX,
+        };
+        let (receive, body) = Body::split(response, limit);
+        let parser = Parser { attempt: self, handle: Handle::current() };
+        let parse = tokio::task::spawn_blocking(move || parser.parse(request, body));
+        // If this task is cancelled, the receiving half goes with it, and the parser finds that
+        // its input has ended.
+        let ((), parsed) = futures_util::future::join(receive, parse).await;
+        let answer = parsed.map_err(|_| Failed::malformed())??;
+        Ok(Outcome::Ok(answer))
+    }
+}
+
+pub(super) struct Parser {
+    pub attempt: Attempt,
+    handle: Handle,
+}
+
+impl Parser {
+    fn parse(&self, request: Request, body: Body) -> Result<Answer, Failed> {
+        let mut json = JsonStreamReader::new(body);
+        match request {
+            Request::Tip => {
+                let page: Events = json.deserialize_next().map_err(deserialize_failed)?;
+                let newest = page.events.into_iter().next();
+                Ok(Answer::Tip(newest.map(|event| EventId(event.event_id))))
+            }
+            Request::Events { .. } => {
+                let page: Events = json.deserialize_next().map_err(deserialize_failed)?;
+                Ok(Answer::Events { events: page.events, next: page.next_cursor })
+            }
+            Request::Tree { .. } => self.tree(&mut json),
+            Request::Export { .. } => {
+                self.files(&mut json)?;
+                Ok(Answer::Exported)
+            }
+            Request::ReadMany { .. } => {
+                json.begin_object()?;
+                while json.has_next()? {
+                    match json.next_name()? {
+                        "files" => self.files(&mut json)?,
+                        _ => json.skip_value()?,
+                    }
+                }
+                json.end_object()?;
+                Ok(Answer::ReadMany)
+            }
+            Request::Read { .. } => match self.file(&mut json, self.blob(0), true)? {
+                FileObject::File(fetched) => Ok(Answer::Read(fetched)),
+                FileObject::Refused { .. } => Err(Failed::malformed()),
+            },
+        }
+    }
+
+    fn tree(&self, json: &mut Json) -> Result<Answer, Failed> {
+        let (mut next, mut total) = (None, None);
+        json.begin_object()?;
+        while json.has_next()? {
+            match json.next_name_owned()?.as_str() {
+                "entries" => self.entries(json)?,
+                "nextCursor" => match json.peek()? {
+                    ValueType::String => next = Some(json.next_string()?),
+                    _ => json.skip_value()?,
+                },
+                "totalFiles" => match json.peek()? {
+                    ValueType::Number => total = json.next_number::<u64>()?.ok(),
+                    _ => json.skip_value()?,
+                },
+                _ => json.skip_value()?,
+            }
+        }
+        json.end_object()?;
+        Ok(Answer::Listed { next, total })
+    }
+
+    fn entries(&self, json: &mut Json) -> Result<(), Failed> {
+        json.begin_array()?;
+        let mut entries = Vec::with_capacity(ENTRIES);
+        loop {
+            let more = match json.has_next() {
+                Ok(more) => more,
+                Err(why) => {
+                    // What arrived before the cut is good.
+                    self.send_entries(&mut entries)?;
+                    return Err(why.into());
+                }
+            };
+            if !more {
+                break;
+            }
+            match json.deserialize_next::<TreeEntry>().map_err(deserialize_failed) {
+                Ok(entry) => entries.push(entry),
+                Err(why) => {
+                    self.send_entries(&mut entries)?;
+                    return Err(why);
+                }
+            }
+            if entries.len() == ENTRIES {
+                self.send_entries(&mut entries)?;
+            }
+        }
+        json.end_array()?;
+        self.send_entries(&mut entries)
+    }
+
+    fn send_entries(&self, entries: &mut Vec<TreeEntry>) -> Result<(), Failed> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.credit()?;
+        self.send(Part::Entries(std::mem::take(entries)));
+        Ok(())
+    }
+
+    /// An array of files, each handed over as soon as it is staged.
+    fn files(&self, json: &mut Json) -> Result<(), Failed> {
+        json.begin_array()?;
+        let mut blobs = 0;
+        while json.has_next()? {
+            // Without credit nothing more is staged.
+            self.credit()?;
+            match self.file(json, self.blob(blobs), false)? {
+                FileObject::File(fetched) => {
+                    blobs += 1;
+                    self.send(Part::File(fetched));
+                }
+                FileObject::Refused { path, blame, why } => {
+                    self.send(Part::Refused { path, blame, why });
+                }
+            }
+        }
+        json.end_array()?;
+        Ok(())
+    }
+
+    pub(super) fn blob(&self, part: u32) -> BlobId {
+        BlobId { call: self.attempt.call, part }
+    }
+
+    /// Waits for credit. It ends when the machine stops listening.
+    pub(super) fn credit(&self) -> Result<(), Failed> {
+        match self.handle.block_on(self.attempt.credit.acquire()) {
+            Ok(permit) => {
+                permit.forget();
+                Ok(())
+            }
+            Err(_) => Err(Failed::new(Blame::Unknown, Fault::Cut)),
+        }
+    }
+
+    pub(super) fn send(&self, part: Part) {
+        let _ = self.attempt.events.send(Event::Part { call: self.attempt.call, part });
+    }
+}
+
+fn deserialize_failed(why: struson::serde::DeserializerError) -> Failed {
+    match why {
+        struson::serde::DeserializerError::ReaderError(why) => why.into(),
+        _ => Failed::malformed(),
+    }
+}

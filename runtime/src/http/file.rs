@@ -1,0 +1,179 @@
+//! One file object: its content goes to the stage while it is decoded.
+//!
+//! The fields of an object come in any order. When the encoding is known before the content,
+//! the content is decoded on its way; when it comes after, the staged text is decoded in a
+//! second pass.
+
+use std::io::{self, Read, Write};
+
+use base64::engine::general_purpose::STANDARD;
+use base64::read::DecoderReader;
+use landfall_core::event::{Fetched, Part};
+use landfall_core::fault::{Blame, Fault};
+use landfall_core::hash::ContentHash;
+use landfall_core::id::{BlobId, Revision};
+use struson::reader::JsonReader;
+
+use super::answer::{Failed, Json, Parser};
+
+/// After so many bytes of one file the machine is told that it moves.
+const MOVES: u64 = 1024 * 1024;
+
+/// Marks a blob that is being decoded again.
+const SECOND: u32 = 1 << 31;
+
+/// What an object in an array of files is.
+pub enum FileObject {
+    File(Fetched),
+    Refused { path: String, blame: Blame, why: Fault },
+}
+
+#[derive(Default)]
+struct Fields {
+    path: Option<String>,
+    revision: String,
+    sent_hash: Option<String>,
+    encoding: Option<String>,
+    staged: Option<(ContentHash, u64)>,
+    decoded: bool,
+    error: Option<(Blame, Fault)>,
+}
+
+impl Parser {
+    /// Reads one object. With `moves`, tells the machine how far it got.
+    pub(super) fn file(
+        &self,
+        json: &mut Json,
+        blob: BlobId,
+        moves: bool,
+    ) -> Result<FileObject, Failed> {
+        let mut fields = Fields::default();
+        let read = self.fields(json, blob, moves, &mut fields);
+        let object = read.and_then(|()| self.finish(blob, fields));
+        if !matches!(object, Ok(FileObject::File(_))) {
+            self.attempt.stage.discard(blob)?;
+        }
+        object
+    }
+
+    fn fields(
+        &self,
+        json: &mut Json,
+        blob: BlobId,
+        moves: bool,
+        fields: &mut Fields,
+    ) -> Result<(), Failed> {
+        json.begin_object()?;
+        while json.has_next()? {
+            match json.next_name_owned()?.as_str() {
+                "path" => fields.path = Some(json.next_string()?),
+                "revision" => fields.revision = json.next_string()?,
+                "contentHash" => fields.sent_hash = Some(json.next_string()?),
+                "encoding" => fields.encoding = Some(json.next_string()?),
+                "content" => {
+                    fields.decoded = is_base64(&fields.encoding);
+                    let text = json.next_string_reader()?;
+                    fields.staged = Some(match fields.decoded {
+                        true => self.copy(DecoderReader::new(text, &STANDARD), blob, moves)?,
+                        false => self.copy(text, blob, moves)?,
+                    });
+                }
+                "error" => fields.error = Some(error(json)?),
+                _ => json.skip_value()?,
+            }
+        }
+        json.end_object()?;
+        Ok(())
+    }
+
+    fn finish(&self, blob: BlobId, fields: Fields) -> Result<FileObject, Failed> {
+        let malformed = || Failed::new(Blame::Lane, Fault::Malformed);
+        let path = fields.path.ok_or_else(malformed)?;
+        if let Some((blame, why)) = fields.error {
+            return Ok(FileObject::Refused { path, blame, why });
+        }
+        let (mut hash, mut size) = fields.staged.ok_or_else(malformed)?;
+        if is_base64(&fields.encoding) && !fields.decoded {
+            let text = self.attempt.stage.read(blob)?;
+            let second = BlobId { part: blob.part | SECOND, ..blob };
+            (hash, size) = self.copy(DecoderReader::new(text, &STANDARD), second, false)?;
+            self.attempt.stage.replace(blob, second)?;
+        }
+        let sent = fields.sent_hash.as_deref().and_then(ContentHash::parse);
+        if sent.is_some_and(|sent| sent != hash) {
+            return Err(malformed());
+        }
+        Ok(FileObject::File(Fetched {
+            path,
+            revision: Revision(fields.revision),
+            hash,
+            size,
+            blob,
+        }))
+    }
+
+    fn copy(
+        &self,
+        mut from: impl Read,
+        blob: BlobId,
+        moves: bool,
+    ) -> Result<(ContentHash, u64), Failed> {
+        let mut staged = self.attempt.stage.begin(blob)?;
+        let mut buffer = [0; 32 * 1024];
+        let mut unsaid = 0;
+        loop {
+            let n = match from.read(&mut buffer) {
+                Ok(0) => return Ok(staged.finish()),
+                Ok(n) => n,
+                Err(why) => return Err(content_failed(why)),
+            };
+            staged.write_all(&buffer[..n])?;
+            unsaid += n as u64;
+            if moves && unsaid >= MOVES {
+                self.credit()?;
+                self.send(Part::Bytes(unsaid));
+                unsaid = 0;
+            }
+        }
+    }
+}
+
+/// The content could not be read: the body ended, or it is not what it says.
+fn content_failed(why: io::Error) -> Failed {
+    let is_body =
+        |why: &io::Error| why.get_ref().is_some_and(|why| why.is::<super::body::BodyEnd>());
+    match why.kind() {
+        io::ErrorKind::UnexpectedEof => Failed::new(Blame::Unknown, Fault::Cut),
+        _ if is_body(&why) => why.into(),
+        _ => match why.downcast::<struson::reader::ReaderError>() {
+            Ok(why) => why.into(),
+            Err(_) => Failed::new(Blame::Lane, Fault::Malformed),
+        },
+    }
+}
+
+fn is_base64(encoding: &Option<String>) -> bool {
+    encoding.as_deref() == Some("base64")
+}
+
+/// `{"code","message","status"}`.
+fn error(json: &mut Json) -> Result<(Blame, Fault), Failed> {
+    #[derive(serde::Deserialize)]
+    struct Refused {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+        #[serde(default)]
+        status: u16,
+    }
+    let refused: Refused =
+        json.deserialize_next().map_err(|_| Failed::new(Blame::Lane, Fault::Malformed))?;
+    let status = match (refused.status, refused.code.as_str()) {
+        (0, "not_found") => 404,
+        (0, "forbidden") => 403,
+        (0, _) => 500,
+        (status, _) => status,
+    };
+    Ok(Fault::classify(status, &refused.code, &refused.message))
+}

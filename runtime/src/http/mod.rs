@@ -1,0 +1,178 @@
+//! The network port: one attempt per request, streamed.
+//!
+//! The adapter never retries, redirects, paces or sleeps: the machine does all that. A body is
+//! parsed while it arrives, on a thread that may block, and content goes straight to the stage:
+//! neither a body nor the content of a file is ever in memory as a whole. When the machine has
+//! no credit left to give, the parser waits, the channel behind it fills, and the socket is not
+//! read any more.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall_core::effect::Request;
+use landfall_core::event::{Event, Outcome};
+use landfall_core::id::CallId;
+use reqwest::{Client, redirect};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::AbortHandle;
+
+use crate::disk::Stage;
+
+mod answer;
+mod body;
+mod file;
+mod request;
+
+/// A connection that is not there after this will not be.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How the server is reached, and as whom.
+#[derive(Clone)]
+pub struct Target {
+    /// For example `https://relay.example`. No trailing slash.
+    pub base_url: String,
+    /// The workspace id.
+    pub workspace: String,
+    /// The bearer token, if there is one.
+    pub token: Option<Token>,
+}
+
+/// A secret. It is never shown.
+#[derive(Clone)]
+pub enum Token {
+    /// As given.
+    Value(String),
+    /// Read again for each request, so that it can be renewed while we run.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Token::Value(_) => f.write_str("Token(hidden)"),
+            Token::File(path) => write!(f, "Token({})", path.display()),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({} {})", self.base_url, self.workspace)
+    }
+}
+
+/// Why no client could be made.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    /// The address is not one.
+    #[error(
+        "--base-url `{0}` is not an http or https address; write for example https://relay.example"
+    )]
+    BaseUrl(String),
+    /// TLS could not be set up.
+    #[error("the HTTP client could not be set up: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// The network port of one workspace.
+#[derive(Debug)]
+pub struct Http {
+    client: Client,
+    target: Arc<Target>,
+    stage: Arc<Stage>,
+    events: UnboundedSender<Event>,
+    flights: HashMap<CallId, Flight>,
+}
+
+/// A request under way.
+#[derive(Debug)]
+struct Flight {
+    credit: Arc<Semaphore>,
+    task: AbortHandle,
+}
+
+impl Http {
+    /// A client for one workspace.
+    pub fn new(
+        target: Target,
+        stage: Arc<Stage>,
+        events: UnboundedSender<Event>,
+    ) -> Result<Self, HttpError> {
+        let url = reqwest::Url::parse(&target.base_url);
+        if !url.is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+            return Err(HttpError::BaseUrl(target.base_url));
+        }
+        // A second install finds the first; both are the same provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .build()?;
+        let target = Arc::new(target);
+        Ok(Self { client, target, stage, events, flights: HashMap::new() })
+    }
+
+    /// Where answers go.
+    pub fn events(&self) -> UnboundedSender<Event> {
+        self.events.clone()
+    }
+
+    /// Sends a request. Answered by parts and one `Done`.
+    pub fn ask(&mut self, call: CallId, request: Request, credit: u32) {
+        self.flights.retain(|_, flight| !flight.task.is_finished());
+        let credit = Arc::new(Semaphore::new(credit as usize));
+        let attempt = Attempt {
+            client: self.client.clone(),
+            target: self.target.clone(),
+            stage: self.stage.clone(),
+            events: self.events.clone(),
+            credit: credit.clone(),
+            call,
+        };
+        let task = tokio::spawn(async move {
+            let events = attempt.events.clone();
+            let outcome = attempt.run(request).await.unwrap_or_else(|failed| failed.into());
+            let _ = events.send(Event::Done { call, outcome });
+        });
+        self.flights.insert(call, Flight { credit, task: task.abort_handle() });
+    }
+
+    /// Grants more parts.
+    pub fn more(&mut self, call: CallId, credit: u32) {
+        if let Some(flight) = self.flights.get(&call) {
+            flight.credit.add_permits(credit as usize);
+        }
+    }
+
+    /// Stops. Whatever was being staged is removed by the parser when its input ends.
+    pub fn cancel(&mut self, call: CallId) {
+        if let Some(flight) = self.flights.remove(&call) {
+            flight.credit.close();
+            flight.task.abort();
+        }
+    }
+}
+
+/// Everything that one attempt needs.
+#[derive(Clone, Debug)]
+struct Attempt {
+    client: Client,
+    target: Arc<Target>,
+    stage: Arc<Stage>,
+    events: UnboundedSender<Event>,
+    credit: Arc<Semaphore>,
+    call: CallId,
+}
+
+impl From<answer::Failed> for Outcome {
+    fn from(failed: answer::Failed) -> Self {
+        let answer::Failed { blame, why, retry_after } = failed;
+        Outcome::Failed { blame, why, retry_after }
+    }
+}

@@ -1,0 +1,130 @@
+//! Requests as the wire has them, and the answers that are no success.
+
+use std::time::SystemTime;
+
+use landfall_core::effect::Request;
+use landfall_core::event::Outcome;
+use landfall_core::fault::{Blame, Fault};
+use landfall_core::time::Ms;
+use landfall_core::wire::ErrorBody;
+use reqwest::header::RETRY_AFTER;
+use reqwest::{RequestBuilder, Response};
+
+use super::answer::Failed;
+use super::{Attempt, Target, Token};
+
+/// Of the body of an error, no more is read.
+const ERROR_BODY_MAX: usize = 64 * 1024;
+
+impl Attempt {
+    /// Sends the request and takes the answer in.
+    pub(super) async fn run(self, request: Request) -> Result<Outcome, Failed> {
+        let response = self.build(&request)?.send().await.map_err(|why| {
+            tracing::debug!(call = %self.call, "no answer: {}", without_url(why));
+            Failed::new(Blame::Unknown, Fault::Link)
+        })?;
+        if !response.status().is_success() {
+            return Err(refused(response).await);
+        }
+        self.take_in(request, response).await
+    }
+
+    fn build(&self, request: &Request) -> Result<RequestBuilder, Failed> {
+        let Target { base_url, workspace, token } = &*self.target;
+        let base = base_url.trim_end_matches('/');
+        let url = |route: &str| format!("{base}/v1/workspaces/{workspace}/{route}");
+        let get = |route: &str, query: &[(&str, &str)]| self.client.get(url(route)).query(query);
+        let builder = match request {
+            Request::Tip => get("fs/events", &[("direction", "desc"), ("limit", "1")]),
+            Request::Events { after, limit } => {
+                let limit = limit.to_string();
+                match after {
+                    Some(id) => get("fs/events", &[("cursor", &id.0), ("limit", &limit)]),
+                    None => get("fs/events", &[("limit", &limit)]),
+                }
+            }
+            Request::Export { path } => get("fs/export", &[("format", "json"), ("path", path)]),
+            Request::Tree { path, depth, cursor } => {
+                let depth = depth.to_string();
+                let query = [("path", &**path), ("depth", &depth), ("excludeMountRuntime", "true")];
+                let builder = get("fs/tree", &query);
+                match cursor {
+                    Some(cursor) => builder.query(&[("cursor", cursor)]),
+                    None => builder,
+                }
+            }
+            Request::Read { path } => get("fs/file", &[("path", path.as_str())]),
+            Request::ReadMany { paths } => {
+                let paths: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
+                let body = serde_json::json!({ "paths": paths }).to_string();
+                self.client
+                    .post(url("fs/bulk-read"))
+                    .header("Content-Type", "application/json")
+                    .body(body)
+            }
+        };
+        let builder = builder.header("X-Correlation-Id", format!("landfall-{}", self.call));
+        Ok(match token {
+            None => builder,
+            Some(Token::Value(token)) => builder.bearer_auth(token),
+            Some(Token::File(path)) => {
+                let token = std::fs::read_to_string(path).map_err(|why| {
+                    tracing::warn!("the token file {} can not be read: {why}", path.display());
+                    Failed::new(Blame::Lane, Fault::Unauthorized)
+                })?;
+                builder.bearer_auth(token.trim())
+            }
+        })
+    }
+}
+
+/// An error of the client without the address: its query may hold what nobody should see.
+fn without_url(why: reqwest::Error) -> String {
+    let why = why.without_url();
+    match std::error::Error::source(&why) {
+        Some(source) => format!("{why}: {source}"),
+        None => why.to_string(),
+    }
+}
+
+async fn refused(mut response: Response) -> Failed {
+    let status = response.status().as_u16();
+    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = header.and_then(|value| retry_after(value, SystemTime::now()));
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > ERROR_BODY_MAX {
+            break;
+        }
+    }
+    // A proxy may have answered: then there is no code.
+    let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+    let (blame, why) = Fault::classify(status, &error.code, &error.message);
+    Failed { blame, why, retry_after }
+}
+
+/// Reads `Retry-After`: seconds or a date. One that lies in the past means now.
+fn retry_after(value: &str, now: SystemTime) -> Option<Ms> {
+    if let Ok(seconds) = value.trim().parse::<u64>() {
+        return Some(Ms(seconds.saturating_mul(1000)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(Ms(date.duration_since(now).map_or(0, |left| left.as_millis() as u64)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn retry_after_comes_in_three_kinds() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_770);
+        assert_eq!(retry_after("7", now), Some(Ms::secs(7)));
+        assert_eq!(retry_after("99999999999999999999", now), None);
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Ms::secs(7)));
+        assert_eq!(retry_after("Sun, 06 Nov 1988 08:49:37 GMT", now), Some(Ms(0)));
+        assert_eq!(retry_after("soon", now), None);
+    }
+}

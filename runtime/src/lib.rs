@@ -1,0 +1,20 @@
+//! The program around the machine: it carries out effects and reports what came of them.
+//!
+//! Nothing here decides anything. [`driver`] is the loop; each port of the machine has one
+//! adapter: [`http`] asks servers, [`disk`] touches the mirror's directory, [`store`] keeps
+//! rows in SQLite. [`serve`] is the reference server behind HTTP, with its faults. Everything
+//! else is how a person starts it and what it shows.
+
+pub mod clock;
+pub mod disk;
+pub mod driver;
+pub mod exit;
+pub mod http;
+pub mod lock;
+pub mod mount;
+pub mod report;
+pub mod roots;
+pub mod serve;
+pub mod show;
+pub mod store;
+pub mod trace;

@@ -1,0 +1,251 @@
+//! `landfall mount`: builds a machine and its ports, and runs them.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use landfall_core::Machine;
+use landfall_core::canon::Canon;
+use landfall_core::config::{Config, GateConfig, MaxDelete, WorkspaceConfig};
+use landfall_core::event::Event;
+use landfall_core::files::plan::SyncMode;
+use landfall_core::id::{RemoteId, StoreId, UnitId};
+use landfall_core::path::CONTROL_DIR;
+use landfall_core::roots::Judgement;
+use landfall_core::time::Ms;
+use thiserror::Error;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::disk::Disk;
+use crate::driver::{Driver, Ended, Ports};
+use crate::http::{Http, HttpError, Target, Token};
+use crate::lock::Lock;
+use crate::report::{self, StatusFile};
+use crate::roots::{Root, advice, state_dir};
+use crate::show::Show;
+use crate::store::{self, Store, StoreError};
+use crate::trace::Trace;
+use crate::{clock, exit};
+
+/// What a mount is told on the command line or in the environment.
+#[derive(clap::Args, Clone, Debug)]
+pub struct MountArgs {
+    /// Address of the server, for example https://relay.example
+    #[arg(long, env = "RELAYFILE_BASE_URL")]
+    pub base_url: String,
+    /// Workspace id
+    #[arg(long, env = "RELAYFILE_WORKSPACE")]
+    pub workspace: String,
+    /// Directory that becomes the mirror; made if it does not exist
+    #[arg(long, env = "RELAYFILE_LOCAL_DIR")]
+    pub local_dir: PathBuf,
+    /// Bearer token. Other users can see the arguments of a process: prefer the variable or
+    /// --token-file
+    #[arg(long, env = "RELAYFILE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// File with the bearer token; read again for each request
+    #[arg(long, conflicts_with = "token")]
+    pub token_file: Option<PathBuf>,
+    /// Remote directory to mirror
+    #[arg(long, env = "RELAYFILE_REMOTE_PATH", default_value = "/")]
+    pub remote_path: String,
+    /// Exit when the mirror is in step
+    #[arg(long)]
+    pub once: bool,
+    /// With --once: give up after this long without progress
+    #[arg(long, default_value = "10m", value_parser = duration)]
+    pub timeout: Ms,
+    /// Time between two looks at the feed
+    #[arg(long, env = "RELAYFILE_MOUNT_INTERVAL", default_value = "30s", value_parser = duration)]
+    pub interval: Ms,
+    /// Time for the export of a first bootstrap, before the tree takes over
+    #[arg(long, env = "RELAYFILE_EXPORT_TIMEOUT", default_value = "45s", value_parser = duration)]
+    pub export_timeout: Ms,
+    /// Upper bound for the export and its fallback together; 0 for none
+    #[arg(long, env = "RELAYFILE_BOOTSTRAP_TIMEOUT", default_value = "0", value_parser = duration)]
+    pub bootstrap_timeout: Ms,
+    /// Requests at once, 1 to 64
+    #[arg(long, env = "RELAYFILE_BOOTSTRAP_READ_CONCURRENCY", default_value_t = 16)]
+    pub read_concurrency: u32,
+    /// Deletes of one cycle that need no person: a number, or a percentage such as 50%
+    #[arg(long, default_value = "50%", value_parser = max_delete)]
+    pub max_delete: MaxDelete,
+    /// Record what the machine is told and what it wants, as JSON Lines
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Time between two lines of progress where there is no terminal
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub progress_interval: Ms,
+}
+
+/// Why a mount could not begin.
+#[derive(Debug, Error)]
+pub enum MountError {
+    /// The root may not be used.
+    #[error("{}", advice(*.0, .1))]
+    Root(Judgement, PathBuf),
+    /// Another process holds the lock.
+    #[error(
+        "another landfall keeps {0}. Stop it first, or look at it with `landfall status --local-dir {0}`"
+    )]
+    Locked(PathBuf),
+    /// A file or directory could not be used.
+    #[error("{what} {path}: {why}. Check that it exists and that you may write there")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which path.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// The database could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The client could not be made.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The remote path is not one.
+    #[error("--remote-path `{0}` has to begin with / and may not end with one")]
+    RemotePath(String),
+}
+
+impl MountError {
+    /// The documented exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            MountError::Root(Judgement::Missing, _) => exit::HALTED,
+            MountError::Root(..) => exit::IDENTITY,
+            MountError::Locked(_) => exit::LOCKED,
+            MountError::Http(HttpError::BaseUrl(_)) | MountError::RemotePath(_) => exit::USAGE,
+            _ => exit::FAILED,
+        }
+    }
+}
+
+/// The only workspace of a mount.
+const UNIT: UnitId = UnitId(0);
+const REMOTE: RemoteId = RemoteId(0);
+const STORE: StoreId = StoreId(0);
+
+/// Runs until the machine exits, and answers the exit code.
+pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
+    let base = args.remote_path.clone();
+    if !base.starts_with('/') || (base.len() > 1 && base.ends_with('/')) {
+        return Err(MountError::RemotePath(base));
+    }
+    let io = |what, path: &Path| {
+        let path = path.to_owned();
+        move |why| MountError::Io { what, path, why }
+    };
+    let mut root = Root::look(&args.local_dir, &state_dir())
+        .map_err(io("can not look at", &args.local_dir))?;
+    let judgement = root.judge(&args.workspace, &base);
+    if !judgement.is_good() {
+        return Err(MountError::Root(judgement, root.path));
+    }
+    let path = root.path.clone();
+    let marker = root.settle(&args.workspace, &base).map_err(io("can not prepare", &path))?;
+    let control = path.join(CONTROL_DIR);
+    let lock = Lock::take(&control).map_err(io("can not lock", &control))?;
+    let Some(_lock) = lock else { return Err(MountError::Locked(path)) };
+
+    let config = args.config(&marker, &base);
+    let (sender, events) = unbounded_channel();
+    let disk = Disk::open(&path, &base).map_err(io("can not open", &path))?;
+    let http = Http::new(args.target(), disk.stage.clone(), sender.clone())?;
+    let database = control.join(store::FILE);
+    let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender)?;
+    let trace = match &args.trace {
+        Some(file) => Some(Trace::begin(file, &config).map_err(io("can not write", file))?),
+        None => None,
+    };
+    let file = StatusFile {
+        schema: report::SCHEMA.into(),
+        workspace_id: args.workspace.clone(),
+        remote_root: base,
+        local_root: path.display().to_string(),
+        sync_mode: SyncMode::PullOnly,
+        interval_ms: args.interval.0,
+        landfall: None,
+    };
+    let every = Duration::from_millis(args.progress_interval.0.max(100));
+    let show = Show::new(file, control.join(report::FILE), every);
+    let ports = Ports { http, disk, store: opened.store };
+    let driver = Driver::new(Machine::new(config), ports, events, trace, show);
+    let (run, boot, last) = (opened.run, opened.boot, opened.last);
+    let start = [Event::Load(opened.rows), Event::Start { run, boot, last }];
+    let ended = driver.run(start).await.map_err(io("can not listen for signals in", &path))?;
+    let Ended { exit, signal, in_step, files } = ended;
+    root.remember(files).map_err(io("can not remember", &path))?;
+    Ok(exit::of_mount(exit, signal, in_step))
+}
+
+impl MountArgs {
+    fn config(&self, marker: &str, base: &str) -> Config {
+        let gate = GateConfig { concurrency: self.read_concurrency, ..GateConfig::default() };
+        let workspace = WorkspaceConfig {
+            remote: REMOTE,
+            store: STORE,
+            base: base.to_owned(),
+            mode: SyncMode::PullOnly,
+            once: self.once,
+            patience: self.timeout,
+            export_timeout: self.export_timeout,
+            hard_cap: self.bootstrap_timeout,
+            interval: self.interval,
+            max_delete: self.max_delete,
+            ..WorkspaceConfig::default()
+        };
+        let seed = Canon::of(&marker);
+        Config { seed, remotes: vec![(REMOTE, gate)], workspaces: vec![(UNIT, workspace)] }
+    }
+
+    fn target(&self) -> Target {
+        let token = match (&self.token, &self.token_file) {
+            (Some(token), _) => Some(Token::Value(token.clone())),
+            (None, Some(file)) => Some(Token::File(file.clone())),
+            (None, None) => None,
+        };
+        Target { base_url: self.base_url.clone(), workspace: self.workspace.clone(), token }
+    }
+}
+
+/// `45s`, `2m`, `500ms`, or plain seconds.
+pub fn duration(text: &str) -> Result<Ms, String> {
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Ms::secs(seconds.into()));
+    }
+    match humantime::parse_duration(text) {
+        Ok(time) => Ok(Ms(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
+        Err(why) => Err(format!("{why}; write for example 45s, 2m or plain seconds")),
+    }
+}
+
+/// `200` or `50%`.
+pub fn max_delete(text: &str) -> Result<MaxDelete, String> {
+    let wrong = || String::from("write a number of files such as 200, or a percentage such as 50%");
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.parse() {
+            Ok(percent) if percent <= 100 => Ok(MaxDelete::Percent(percent)),
+            _ => Err(wrong()),
+        },
+        None => text.parse().map(MaxDelete::Files).map_err(|_| wrong()),
+    }
+}
+
+/// Sets up logging on standard error.
+pub fn log(json: bool) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("LANDFALL_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,landfall=info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false);
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    match json {
+        true => builder.json().init(),
+        false => builder.with_ansi(colour).init(),
+    }
+}

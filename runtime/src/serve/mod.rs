@@ -1,0 +1,22 @@
+//! `landfall serve`: the reference server behind HTTP.
+//!
+//! Every answer comes from [`landfall_reference::server`], and every fault from
+//! [`landfall_reference::script`]; what is here only speaks HTTP, keeps time and keeps a log
+//! of what was really delivered. Meant for tests, demonstrations and trying things out: the
+//! workspace is in memory and gone with the process.
+
+mod args;
+mod body;
+mod json;
+mod load;
+mod log;
+mod routes;
+mod running;
+mod state;
+mod visit;
+
+pub use args::{ServeArgs, run};
+pub use load::{LoadError, load_dir};
+pub use log::{Delivery, Log, Record, RequestId};
+pub use running::{Running, ServeError, start};
+pub use state::{Chaos, Pace, Route, ServerConfig};

@@ -1,0 +1,256 @@
+//! The routes: from a request to a typed question, and from the typed answer to a body.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{any, get};
+use landfall_reference::script::{Ask, Script};
+use landfall_reference::server::{
+    Content, Direction, EventsQuery, IfMatch, Refusal, TreeQuery, normal,
+};
+
+use super::body::{Piece, Shape};
+use super::json::{self, BulkBody, PutBody};
+use super::state::{Route, Shared, wall};
+use super::visit::{Visit, json_response};
+
+/// Largest body of a request, in bytes. That of the API's reference server.
+const BODY_MAX: usize = 1024 * 1024;
+
+type Params = BTreeMap<String, String>;
+
+/// A finished answer, or the refusal to make one from.
+type Answer = Result<(StatusCode, Vec<Piece>, Script), Refusal>;
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/v1/workspaces/{workspace}/fs/{what}", any(enter))
+        .fallback(nowhere)
+        .with_state(shared)
+}
+
+async fn health() -> Response {
+    json_response(StatusCode::OK, Body::from(r#"{"status":"ok"}"#))
+}
+
+async fn nowhere(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let visit = Visit::new(shared, Route::Other, request.uri().path());
+    visit.refuse(&Refusal::no_route())
+}
+
+async fn enter(
+    State(shared): State<Arc<Shared>>,
+    Path((workspace, what)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let params = Query::<Params>::try_from_uri(request.uri());
+    let params = params.map(|query| query.0);
+    let param = |name: &str| params.as_ref().ok().and_then(|all| all.get(name)).cloned();
+    let tip =
+        param("direction").as_deref() == Some("desc") && param("limit").as_deref() == Some("1");
+    let method = request.method();
+    let route = match what.as_str() {
+        "tree" if method == Method::GET => Route::Tree,
+        "file" if method == Method::GET => Route::File,
+        "file" if method == Method::PUT => Route::Put,
+        "file" if method == Method::DELETE => Route::Delete,
+        "bulk-read" if method == Method::POST => Route::Bulk,
+        "export" if method == Method::GET => Route::Export,
+        "events" if method == Method::GET && tip => Route::Tip,
+        "events" if method == Method::GET => Route::Events,
+        _ => Route::Other,
+    };
+    let about =
+        if matches!(route, Route::Events | Route::Tip) { param("cursor") } else { param("path") };
+    let mut visit = Visit::new(shared, route, &about.unwrap_or_default());
+    if let Err(refusal) = visit.enter(&workspace, request.headers()) {
+        return visit.refuse(&refusal);
+    }
+    let answer = match params {
+        Ok(params) => dispatch(&mut visit, route, params, request).await,
+        Err(_) => Err(Refusal::bad_request("the query can not be read")),
+    };
+    match answer {
+        Err(refusal) => visit.refuse(&refusal),
+        Ok((status, pieces, script)) => {
+            let revision = match pieces.first() {
+                Some(Piece::File { file, .. }) if route == Route::File => Some(file.revision()),
+                _ => None,
+            };
+            let mut response = visit.send(status, pieces, &script);
+            if let Some(etag) = revision.and_then(|text| HeaderValue::from_str(&text).ok()) {
+                response.headers_mut().insert(header::ETAG, etag);
+            }
+            response
+        }
+    }
+}
+
+async fn dispatch(visit: &mut Visit, route: Route, params: Params, request: Request) -> Answer {
+    match route {
+        Route::Tree => tree(visit, params).await,
+        Route::File => file(visit, params).await,
+        Route::Export => export(visit, params).await,
+        Route::Events | Route::Tip => events(visit, params).await,
+        Route::Bulk => bulk_read(visit, request).await,
+        Route::Put => put(visit, params, request).await,
+        Route::Delete => delete(visit, &params, &request),
+        Route::Other => Err(Refusal::no_route()),
+    }
+}
+
+fn path_of(params: &Params) -> String {
+    normal(params.get("path").map_or("/", String::as_str))
+}
+
+fn number(params: &Params, name: &str) -> Result<Option<u32>, Refusal> {
+    let Some(text) = params.get(name) else {
+        return Ok(None);
+    };
+    let parsed = text.parse();
+    parsed.map(Some).map_err(|_| Refusal::bad_request(format!("invalid {name}")))
+}
+
+async fn tree(visit: &mut Visit, params: Params) -> Answer {
+    let query = TreeQuery {
+        path: path_of(&params),
+        depth: number(&params, "depth")?,
+        cursor: params.get("cursor").cloned().filter(|text| !text.is_empty()),
+        exclude_mount_runtime: params.get("excludeMountRuntime").is_some_and(|on| on == "true"),
+    };
+    let ask = Ask::Tree(query.path.clone(), query.cursor.clone());
+    let script = visit.meet(&ask).await?;
+    let body = visit.shared.with(|server| {
+        let view = script.view(server);
+        Ok(json::tree(&view.tree(&query)?, &view))
+    })?;
+    Ok((StatusCode::OK, vec![Piece::Bytes(body)], script))
+}
+
+async fn file(visit: &mut Visit, params: Params) -> Answer {
+    let path = path_of(&params);
+    let script = visit.meet(&Ask::File(path.clone())).await?;
+    let file = visit.shared.with(|server| server.now().read(&path).cloned())?;
+    let piece = Piece::File { path, file, lead: "", shape: Shape::Full };
+    Ok((StatusCode::OK, vec![piece], script))
+}
+
+async fn export(visit: &mut Visit, params: Params) -> Answer {
+    if params.get("format").is_none_or(|format| format != "json") {
+        return Err(Refusal::bad_request("this server exports format=json alone"));
+    }
+    let path = path_of(&params);
+    let script = visit.meet(&Ask::Export(path.clone())).await?;
+    let mut pieces = vec![Piece::Bytes(b"[".to_vec())];
+    visit.shared.with(|server| {
+        for (path, file) in script.view(server).export(&path) {
+            pieces.push(Piece::File {
+                path: path.to_owned(),
+                file: file.clone(),
+                lead: if pieces.len() > 1 { "," } else { "" },
+                shape: Shape::Full,
+            });
+        }
+    });
+    pieces.push(Piece::Bytes(b"]".to_vec()));
+    Ok((StatusCode::OK, pieces, script))
+}
+
+async fn events(visit: &mut Visit, params: Params) -> Answer {
+    let query = EventsQuery {
+        cursor: params.get("cursor").cloned().filter(|text| !text.is_empty()),
+        limit: number(&params, "limit")?,
+        direction: match params.get("direction").map(String::as_str) {
+            None | Some("" | "asc") => Direction::Ascending,
+            Some("desc") => Direction::Descending,
+            Some(_) => return Err(Refusal::bad_request("invalid direction")),
+        },
+    };
+    let ask = match (query.direction, query.limit) {
+        (Direction::Descending, Some(1)) => Ask::Tip,
+        _ => Ask::Events(query.cursor.clone()),
+    };
+    let script = visit.meet(&ask).await?;
+    let provider = params.get("provider").cloned();
+    let body = visit.shared.with(|server| {
+        let mut page = script.events(server, &query)?;
+        if let Some(wanted) = provider {
+            page.events.retain(|event| json::provider(&event.path) == wanted);
+        }
+        Ok(json::events(&page, server))
+    })?;
+    Ok((StatusCode::OK, vec![Piece::Bytes(body)], script))
+}
+
+async fn bulk_read(visit: &mut Visit, request: Request) -> Answer {
+    let paths = body_of::<BulkBody>(request).await?.paths;
+    let script = visit.meet(&Ask::Bulk(paths.clone())).await?;
+    let plan = visit.shared.plan();
+    let mut pieces = vec![Piece::Bytes(br#"{"files":["#.to_vec())];
+    let mut poisoned = Vec::new();
+    visit.shared.with(|server| {
+        let view = server.now();
+        for (path, answer) in view.bulk_read(&paths)? {
+            let lead = if pieces.len() > 1 { "," } else { "" };
+            let answer = match Script::poisoned(&plan, &normal(&path)) {
+                Some((address, refusal)) => {
+                    poisoned.push(address.to_string());
+                    Err(refusal)
+                }
+                None => answer,
+            };
+            pieces.push(match answer {
+                Ok(file) => Piece::File { path, file: file.clone(), lead, shape: Shape::Bulk },
+                Err(refusal) => {
+                    let body = json::bulk_refusal(&path, &refusal);
+                    Piece::Bytes([lead.as_bytes(), &body].concat())
+                }
+            });
+        }
+        Ok::<(), Refusal>(())
+    })?;
+    poisoned.into_iter().for_each(|fault| visit.note(fault));
+    pieces.push(Piece::Bytes(b"]}".to_vec()));
+    Ok((StatusCode::OK, pieces, script))
+}
+
+fn if_match(request: &Request) -> Result<IfMatch, Refusal> {
+    let header = request.headers().get(header::IF_MATCH);
+    match header.and_then(|value| value.to_str().ok()) {
+        Some(text) => Ok(IfMatch::parse(text)),
+        None => Err(Refusal::new(412, "precondition_failed", "missing If-Match header")),
+    }
+}
+
+async fn put(visit: &mut Visit, params: Params, request: Request) -> Answer {
+    let expect = if_match(&request)?;
+    let path = path_of(&params);
+    let content: Content = body_of::<PutBody>(request).await?.content()?;
+    let revision = visit.shared.with(|server| server.put_if(&path, content, &expect, wall()))?;
+    Ok(written(&revision, &path))
+}
+
+fn delete(visit: &mut Visit, params: &Params, request: &Request) -> Answer {
+    let expect = if_match(request)?;
+    let path = path_of(params);
+    let revision = visit.shared.with(|server| server.delete_if(&path, &expect, wall()))?;
+    Ok(written(&revision, &path))
+}
+
+fn written(revision: &str, path: &str) -> (StatusCode, Vec<Piece>, Script) {
+    let body = json::accepted(revision, path);
+    (StatusCode::ACCEPTED, vec![Piece::Bytes(body)], Script::default())
+}
+
+async fn body_of<T: serde::de::DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+    let bytes = axum::body::to_bytes(request.into_body(), BODY_MAX)
+        .await
+        .map_err(|_| Refusal::new(413, "payload_too_large", "the body is over 1 MiB"))?;
+    serde_json::from_slice(&bytes).map_err(|_| Refusal::bad_request("the body can not be read"))
+}

@@ -1,0 +1,258 @@
+//! The store port: rows in SQLite, in commits that become durable in order.
+//!
+//! One thread owns the connection. It takes every commit that waits into one transaction, so a
+//! disk that is slow to sync makes commits larger and not later. A commit that fails (the disk
+//! is full) is tried again until it succeeds: the machine, not the store, decides when that
+//! has taken too long.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use landfall_core::effect::Change;
+use landfall_core::event::{Boot, Event, LastExit};
+use landfall_core::id::{CommitSeq, StoreId, UnitId};
+use landfall_core::row::StoredRow;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use thiserror::Error;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// The file, below the mirror's control directory.
+pub const FILE: &str = "state.db";
+
+/// How long a commit that failed waits.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// Why a store could not be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// SQLite said so.
+    #[error(
+        "the state database {path} can not be used: {why}. If the disk is full, free some space; if the file is damaged, move it away and start again: files that are in place are recognised"
+    )]
+    Sqlite {
+        /// The database.
+        path: String,
+        /// What SQLite said.
+        why: rusqlite::Error,
+    },
+}
+
+/// What a store knew when it was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// Its rows.
+    pub rows: Vec<StoredRow>,
+    /// How often it was opened, this time included.
+    pub run: u32,
+    /// Whether the computer was restarted since the last run.
+    pub boot: Boot,
+    /// How the last run ended.
+    pub last: LastExit,
+}
+
+/// A store that takes commits.
+#[derive(Debug)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+enum Job {
+    Commit(CommitSeq, Vec<Change>),
+    /// The run ended well, and everything before is durable.
+    Clean,
+}
+
+impl Store {
+    /// Opens the store and counts the start.
+    pub fn open(
+        path: &Path,
+        boot_id: Option<&str>,
+        id: StoreId,
+        events: UnboundedSender<Event>,
+    ) -> Result<Opened, StoreError> {
+        let failed = |why| StoreError::Sqlite { path: path.display().to_string(), why };
+        let mut db = Connection::open(path).map_err(failed)?;
+        let (run, boot, last) = begin(&mut db, boot_id).map_err(failed)?;
+        let rows = read_rows(&db).map_err(failed)?;
+        let (jobs, queue) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("store".into())
+            .spawn(move || work(db, queue, id, events))
+            .map_err(|why| failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why))))?;
+        Ok(Opened { store: Store { jobs, thread }, rows, run, boot, last })
+    }
+
+    /// Makes changes durable after all commits before. Answered by `Stored`.
+    pub fn commit(&self, seq: CommitSeq, changes: Vec<Change>) {
+        // The thread ends only with the store, so somebody is there to take it.
+        let _ = self.jobs.send(Job::Commit(seq, changes));
+    }
+
+    /// Ends the store. With `clean`, the next start learns that this run ended well.
+    pub fn close(self, clean: bool) {
+        if clean {
+            let _ = self.jobs.send(Job::Clean);
+        }
+        drop(self.jobs);
+        let _ = self.thread.join();
+    }
+}
+
+/// Reads all rows of a store that may be in use by a daemon, or by nobody.
+pub fn read_only(path: &Path) -> Result<Vec<StoredRow>, StoreError> {
+    let failed = |why| StoreError::Sqlite { path: path.display().to_string(), why };
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|db| db.busy_timeout(Duration::from_secs(5)).map(|()| db))
+        .map_err(failed)?;
+    read_rows(&db).map_err(failed)
+}
+
+fn begin(
+    db: &mut Connection,
+    boot_id: Option<&str>,
+) -> Result<(u32, Boot, LastExit), rusqlite::Error> {
+    db.busy_timeout(Duration::from_secs(5))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    let tx = db.transaction()?;
+    tx.execute_batch(
+        "CREATE TABLE IF NOT EXISTS rows (
+           unit INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
+           schema INTEGER NOT NULL, json TEXT NOT NULL,
+           PRIMARY KEY (unit, kind, key)
+         ) WITHOUT ROWID;
+         CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+    )?;
+    let meta = |name: &str| -> Result<Option<String>, rusqlite::Error> {
+        tx.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
+    };
+    let run: u32 = meta("run")?.and_then(|run| run.parse().ok()).unwrap_or(0);
+    let boot = match (meta("boot")?, boot_id) {
+        (Some(then), Some(now)) if then == now => Boot::Same,
+        _ => Boot::Other,
+    };
+    let last = match (run, meta("clean")?.as_deref()) {
+        (0, _) => LastExit::Never,
+        (_, Some("1")) => LastExit::Clean,
+        _ => LastExit::Unclean,
+    };
+    let set = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+    tx.execute(set, params!["run", (run + 1).to_string()])?;
+    tx.execute(set, params!["boot", boot_id.unwrap_or("")])?;
+    tx.execute(set, params!["clean", "0"])?;
+    tx.commit()?;
+    Ok((run + 1, boot, last))
+}
+
+fn read_rows(db: &Connection) -> Result<Vec<StoredRow>, rusqlite::Error> {
+    let mut query = db.prepare("SELECT unit, kind, key, schema, json FROM rows")?;
+    let rows = query.query_map([], |row| {
+        Ok(StoredRow {
+            unit: UnitId(row.get(0)?),
+            kind: row.get(1)?,
+            key: row.get(2)?,
+            schema: row.get(3)?,
+            json: row.get(4)?,
+        })
+    })?;
+    rows.collect()
+}
+
+fn work(
+    mut db: Connection,
+    queue: mpsc::Receiver<Job>,
+    store: StoreId,
+    events: UnboundedSender<Event>,
+) {
+    while let Ok(first) = queue.recv() {
+        let mut batch = vec![first];
+        batch.extend(queue.try_iter());
+        while let Err(why) = write(&mut db, &batch) {
+            tracing::warn!("a commit failed and is tried again: {why}");
+            thread::sleep(AGAIN);
+        }
+        let newest = batch.iter().rev().find_map(|job| match job {
+            Job::Commit(seq, _) => Some(*seq),
+            Job::Clean => None,
+        });
+        if let Some(upto) = newest {
+            let _ = events.send(Event::Stored { store, upto });
+        }
+    }
+}
+
+fn write(db: &mut Connection, batch: &[Job]) -> Result<(), rusqlite::Error> {
+    let tx = db.transaction()?;
+    {
+        let mut put = tx.prepare_cached(
+            "INSERT OR REPLACE INTO rows (unit, kind, key, schema, json) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        let mut delete =
+            tx.prepare_cached("DELETE FROM rows WHERE unit = ?1 AND kind = ?2 AND key = ?3")?;
+        for job in batch {
+            let Job::Commit(_, changes) = job else {
+                tx.execute("UPDATE meta SET value = '1' WHERE name = 'clean'", [])?;
+                continue;
+            };
+            for change in changes {
+                match change {
+                    Change::Put(row) => {
+                        let row = row.encode();
+                        put.execute(params![row.unit.0, row.kind, row.key, row.schema, row.json])?;
+                    }
+                    Change::Delete(key) => {
+                        delete.execute(params![key.unit.0, key.kind(), key.key()])?;
+                    }
+                }
+            }
+        }
+    }
+    tx.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use landfall_core::row::{MirrorRow, Row, Value};
+    use tokio::sync::mpsc::unbounded_channel;
+
+    fn mirror(sealed: u64) -> Change {
+        let value = Value::Mirror(MirrorRow { sealed, ..MirrorRow::default() });
+        Change::Put(Row { unit: UnitId(0), value })
+    }
+
+    #[test]
+    fn a_commit_is_there_after_the_process_ended_badly() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let (events, mut stored) = unbounded_channel();
+        let opened = Store::open(&path, Some("b1"), StoreId(0), events.clone()).unwrap();
+        assert_eq!((opened.run, opened.last), (1, LastExit::Never));
+        opened.store.commit(CommitSeq(1), vec![mirror(1)]);
+        opened.store.commit(CommitSeq(2), vec![mirror(2)]);
+        opened.store.close(false);
+        let mut newest = CommitSeq(0);
+        while let Ok(Event::Stored { upto, .. }) = stored.try_recv() {
+            assert!(upto > newest);
+            newest = upto;
+        }
+        assert_eq!(newest, CommitSeq(2));
+
+        let opened = Store::open(&path, Some("b1"), StoreId(0), events.clone()).unwrap();
+        assert_eq!((opened.run, opened.boot), (2, Boot::Same));
+        assert_eq!(opened.last, LastExit::Unclean);
+        let row = Row::decode(&opened.rows[0]).unwrap();
+        let Value::Mirror(row) = row.value else { panic!("{row:?}") };
+        assert_eq!((opened.rows.len(), row.sealed), (1, 2));
+        opened.store.close(true);
+
+        let opened = Store::open(&path, Some("b2"), StoreId(0), events).unwrap();
+        assert_eq!((opened.boot, opened.last), (Boot::Other, LastExit::Clean));
+        opened.store.close(true);
+    }
+}
