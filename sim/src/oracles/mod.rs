@@ -78,6 +78,8 @@ oracles! {
     NoLoop = "no-loop";
     /// What the store holds reads as what was written.
     RowsReadBack = "rows-read-back";
+    /// The machine never panics.
+    NeverPanics = "never-panics";
     /// The healed world is in step in time.
     Converges = "converges";
 }

@@ -15,6 +15,8 @@ pub mod server;
 pub mod store;
 pub mod truth;
 
+pub use ports::path as op_path;
+
 use std::collections::BTreeMap;
 
 use landfall_core::Machine;
@@ -124,6 +126,7 @@ pub struct World {
     asleep_until: Tick,
     wall_offset: i64,
     healed_at: Option<Tick>,
+    in_step_at: Option<Tick>,
     people: people::People,
     hash: Canon,
     effects: Vec<Effect>,
@@ -192,6 +195,7 @@ impl World {
             asleep_until: Tick(0),
             wall_offset: 0,
             healed_at: None,
+            in_step_at: None,
             people: people::People::default(),
             hash: Canon::new(),
             effects: Vec::new(),
@@ -237,6 +241,14 @@ impl World {
     /// When the world healed.
     pub fn healed_at(&self) -> Option<Tick> {
         self.healed_at
+    }
+
+    /// How long after the healing the machine first said that it is in step.
+    pub fn in_step_after(&self) -> Ms {
+        match (self.in_step_at, self.healed_at) {
+            (Some(at), Some(healed)) => at - healed,
+            _ => Ms(0),
+        }
     }
 
     /// The machine, if its process lives.
@@ -356,6 +368,11 @@ impl World {
         for moved in self.moved.drain(..) {
             self.oracles.moved(self.now, &moved, &self.server.truth, &self.disk);
         }
+    }
+
+    /// What the oracles can only judge as a whole.
+    pub fn whole_check(&mut self) {
+        self.oracles.whole(self.now, &self.store, &self.disk);
     }
 
     fn exit_is_clean(exit: Exit) -> bool {

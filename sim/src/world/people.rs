@@ -193,9 +193,7 @@ impl World {
     fn person_saves(&mut self, path: &RemotePath) {
         let content = self.bytes();
         let wall = self.wall();
-        self.oracles.person(&self.disk, path, Some(content.hash));
         if !self.disk.person_writes(path, content, wall) {
-            self.oracles.person_could_not(&content.hash);
             return;
         }
         self.story.say(self.now, || format!("A person saves {path} here."));
@@ -208,7 +206,6 @@ impl World {
             return;
         }
         self.story.say(self.now, || format!("A person deletes {path} here."));
-        self.oracles.person(&self.disk, path, None);
         self.people.touched.insert(path.clone(), (self.now, None));
         self.disk.person_sets(path, None);
         self.disk_moved();

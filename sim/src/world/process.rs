@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use landfall_core::Machine;
+use landfall_core::decision::Decision;
 use landfall_core::effect::{Effect, Exit};
 use landfall_core::event::{Boot, Event, LastExit, Stop};
 use landfall_core::id::BlobId;
@@ -77,7 +78,7 @@ impl World {
             steps.push(self.hash.finish());
         }
         for effect in &effects {
-            self.oracles.wanted(self.now, effect, &self.server.truth, &self.disk);
+            self.oracles.wanted(self.now, effect, &self.store, &self.server.truth, &self.disk);
         }
         self.shuffle(&mut effects);
         for effect in effects.drain(..) {
@@ -130,6 +131,9 @@ impl World {
             Effect::Disk { call, op, .. } => self.disk_begin(call, op),
             Effect::Commit { seq, changes, .. } => self.commit(seq, changes),
             Effect::Note { decision, .. } => {
+                if self.healed_at.is_some() && matches!(decision, Decision::InStep { .. }) {
+                    self.in_step_at = Some(self.now);
+                }
                 self.story.say(self.now, || format!("Landfall: {decision}."));
             }
             Effect::Exit(exit) => self.exit(exit),

@@ -170,17 +170,20 @@ impl Disk {
         })
     }
 
-    /// Whether these bytes would be at this path after a power cut at this moment.
-    pub fn survives(&self, path: &RemotePath, hash: &ContentHash) -> bool {
+    /// The bytes that were at this path when the disk was last sealed or forced, if they are
+    /// sealed themselves: after a power cut it has these or something newer.
+    pub fn sealed_at(&self, path: &RemotePath) -> Option<ContentHash> {
         let place = Place::At(path.clone());
-        let here = |node: Option<&Node>| {
-            matches!(node, Some(Node::File(file))
-                if file.content.hash == *hash && file.written <= self.sealed)
-        };
-        // Every state that the path had since the last seal may come back.
         let open = self.groups.get(self.forced).copied().unwrap_or(self.undo.len());
-        here(self.nodes.get(&place))
-            && self.undo[open..].iter().filter(|(p, _)| *p == place).all(|(_, node)| here(node.as_ref()))
+        let first = self.undo[open..].iter().find(|(p, _)| *p == place);
+        let node = match first {
+            Some((_, before)) => before.as_ref(),
+            None => self.nodes.get(&place),
+        };
+        match node {
+            Some(Node::File(file)) if file.written <= self.sealed => Some(file.content.hash),
+            _ => None,
+        }
     }
 
     /// A person saves a file.

@@ -4,7 +4,6 @@ use landfall_core::effect::{Aside, DiskOp};
 use landfall_core::event::{Answer, Outcome};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::files::entry::Found;
-use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
 
