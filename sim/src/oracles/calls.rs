@@ -1,7 +1,7 @@
 //! Calls never repeat, and the machine never has two operations of the disk under way whose
 //! paths are the same or lie above one another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::effect::Effect;
 use landfall_core::event::Event;
@@ -15,14 +15,14 @@ use crate::world::op_path;
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     run: u32,
-    last: u64,
+    used: BTreeSet<u64>,
     paths: BTreeMap<CallId, RemotePath>,
 }
 
 impl Calls {
     pub(super) fn started(&mut self, run: u32) {
         self.run = run;
-        self.last = 0;
+        self.used.clear();
         self.paths.clear();
     }
 
@@ -41,13 +41,12 @@ impl Calls {
             Effect::Ask { call, .. } | Effect::Disk { call, .. } => *call,
             _ => return Ok(0),
         };
-        if call.run != self.run || call.n <= self.last {
+        if call.run != self.run || !self.used.insert(call.n) {
             return Err((
                 "repeated".into(),
-                format!("call {call} comes after {}.{}", self.run, self.last),
+                format!("call {call} of run {} was used before", self.run),
             ));
         }
-        self.last = call.n;
         let Effect::Disk { op, .. } = effect else {
             return Ok(1);
         };
