@@ -364,6 +364,7 @@ impl Mirror {
             row.epoch += 1;
             row.position = None;
             row.believed = false;
+            row.complete = false;
             row.doubt = None;
             row.arrived = 0;
             if let Some(traversal) = &mut row.traversal {
