@@ -41,6 +41,11 @@ pub(super) struct Promise {
 }
 
 impl Cursor {
+    /// The events that the durable row promises to have applied.
+    pub(super) fn promised(&self) -> Option<u64> {
+        self.promised
+    }
+
     pub(super) fn served(&mut self, request: &Request, truth: &Truth) {
         if matches!(request, Request::Tip) {
             self.located = truth.tip();
@@ -127,7 +132,7 @@ impl Cursor {
                 return Err((
                     path.to_string(),
                     format!(
-                        "the durable position evt_{upto} covers evt_{} of {path}, and no durable row knows of it",
+                        "the durable position evt_{upto} covers evt_{} of {path}, and the durable row does not: {row:?}",
                         version.n
                     ),
                 ));
@@ -158,6 +163,10 @@ impl Cursor {
             let Some(covered) = truth.newest_with(path, &base.hash) else {
                 continue;
             };
+            // What is newer than the position is not covered by it.
+            if covered > promise.upto {
+                continue;
+            }
             judged += 1;
             let safe = disk
                 .sealed_at(path)
