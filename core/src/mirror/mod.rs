@@ -399,6 +399,7 @@ impl Mirror {
             row.epoch += 1;
             row.position = None;
             row.believed = false;
+            // The new position says nothing about files before the new listing is sealed.
             row.complete = false;
             row.doubt = None;
             row.arrived = 0;
