@@ -1,6 +1,7 @@
 //! Good answers, parsed while they arrive.
 
-use std::io;
+use std::io::{self, Read};
+use std::time::Duration;
 
 use landfall_core::effect::Request;
 use landfall_core::event::{Answer, Event, Outcome, Part};
@@ -14,10 +15,13 @@ use tokio::runtime::Handle;
 
 use super::Attempt;
 use super::body::{Body, BodyEnd};
-use super::file::FileObject;
+use super::file::{FileObject, content_failed};
 
 /// Listings and pages of the feed are never larger.
 const PAGE_MAX: u64 = 64 * 1024 * 1024;
+
+/// Names, revisions and cursors are never longer.
+const STRING_MAX: u64 = 64 * 1024;
 
 /// Entries of a listing that travel together.
 const ENTRIES: usize = 64;
@@ -35,7 +39,7 @@ impl Failed {
         Self { blame, why, retry_after: None }
     }
 
-    fn malformed() -> Self {
+    pub fn malformed() -> Self {
         Self::new(Blame::Lane, Fault::Malformed)
     }
 }
@@ -82,25 +86,29 @@ fn reader_failed(why: &ReaderError) -> Failed {
 
 pub(super) type Json = JsonStreamReader<Body>;
 
+/// When an answer is complete but its body is not, so long is waited for the end of the body,
+/// so that the connection can be used again.
+const LINGER: Duration = Duration::from_secs(1);
+
 impl Attempt {
-    /// Takes a good answer in.
-    pub(super) async fn take_in(
-        self,
-        request: Request,
-        response: Response,
-    ) -> Result<Outcome, Failed> {
+    /// Takes a good answer in. The parser reports how it ended.
+    pub(super) async fn take_in(self, request: Request, response: Response) {
         let limit = match request {
             Request::Tip | Request::Events { .. } | Request::Tree { .. } => PAGE_MAX,
             _ => u64::MAX,
         };
         let (receive, body) = Body::split(response, limit);
         let parser = Parser { attempt: self, handle: Handle::current() };
-        let parse = tokio::task::spawn_blocking(move || parser.parse(request, body));
+        let mut parse = tokio::task::spawn_blocking(move || parser.run(request, body));
         // If this task is cancelled, the receiving half goes with it, and the parser finds that
         // its input has ended.
-        let ((), parsed) = futures_util::future::join(receive, parse).await;
-        let answer = parsed.map_err(|_| Failed::malformed())??;
-        Ok(Outcome::Ok(answer))
+        tokio::pin!(receive);
+        tokio::select! {
+            () = &mut receive => {}
+            _ = &mut parse => {
+                let _ = tokio::time::timeout(LINGER, receive).await;
+            }
+        }
     }
 }
 
@@ -110,6 +118,22 @@ pub(super) struct Parser {
 }
 
 impl Parser {
+    /// Parses and has the last word about the call. What was staged and will not be handed
+    /// over is removed here, on the one thread that knows about it.
+    fn run(self, request: Request, body: Body) {
+        let outcome = match self.parse(request, body) {
+            Ok(answer) if self.attempt.credit.is_closed() => {
+                if let Some(blob) = answer.blob() {
+                    let _ = self.attempt.stage.discard(blob);
+                }
+                return;
+            }
+            Ok(answer) => Outcome::Ok(answer),
+            Err(failed) => failed.into(),
+        };
+        let _ = self.attempt.events.send(Event::Done { call: self.attempt.call, outcome });
+    }
+
     fn parse(&self, request: Request, body: Body) -> Result<Answer, Failed> {
         let mut json = JsonStreamReader::new(body);
         match request {
@@ -151,10 +175,7 @@ impl Parser {
         while json.has_next()? {
             match json.next_name_owned()?.as_str() {
                 "entries" => self.entries(json)?,
-                "nextCursor" => match json.peek()? {
-                    ValueType::String => next = Some(json.next_string()?),
-                    _ => json.skip_value()?,
-                },
+                "nextCursor" => next = short_string(json)?,
                 "totalFiles" => match json.peek()? {
                     ValueType::Number => total = json.next_number::<u64>()?.ok(),
                     _ => json.skip_value()?,
@@ -243,6 +264,22 @@ impl Parser {
 
     pub(super) fn send(&self, part: Part) {
         let _ = self.attempt.events.send(Event::Part { call: self.attempt.call, part });
+    }
+}
+
+/// A string that is no content. `null` and what is no string count as absent.
+pub(super) fn short_string(json: &mut Json) -> Result<Option<String>, Failed> {
+    if json.peek()? != ValueType::String {
+        json.skip_value()?;
+        return Ok(None);
+    }
+    let mut reader = json.next_string_reader()?;
+    let mut text = String::new();
+    reader.by_ref().take(STRING_MAX).read_to_string(&mut text).map_err(content_failed)?;
+    // The reader has to be read to its end before the next value.
+    match reader.read(&mut [0; 1]).map_err(content_failed)? {
+        0 => Ok(Some(text)),
+        _ => Err(Failed::malformed()),
     }
 }
 

@@ -12,7 +12,6 @@ use super::load::load_dir;
 use super::running::start;
 use super::state::{Chaos, Pace, ServerConfig, served, wall};
 
-
 /// Serve a sample workspace, or a directory, over the workspace HTTP API.
 ///
 /// The workspace is in memory and gone with the process. Meant for tests and for trying
