@@ -250,7 +250,7 @@ impl fmt::Display for Decision {
             }
             Decision::PageAgain { dir, why, wait, kept } => write!(
                 f,
-                "listing {dir} failed ({why}); the same page again in {wait}, {kept} files are kept"
+                "listing {dir} failed ({why}); the same page again in {wait} ({kept} files listed so far)"
             ),
             Decision::DirectoryGone { dir } => {
                 write!(f, "{dir} can not be listed any more and is passed over")

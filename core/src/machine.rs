@@ -1,5 +1,6 @@
 //! The machine: routes events to units, and ends each step.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -40,7 +41,7 @@ pub struct Machine {
 /// `match` below it, as the dummy of the tests proves.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Unit {
-    Workspace(Workspace),
+    Workspace(Box<Workspace>),
     #[cfg(test)]
     Dummy(tests::Dummy),
 }
@@ -57,7 +58,7 @@ impl Machine {
             .iter()
             .map(|(id, workspace)| {
                 let reads = reads(workspace.remote) * 2;
-                (*id, Unit::Workspace(Workspace::new(workspace.clone(), reads)))
+                (*id, Unit::Workspace(Box::new(Workspace::new(workspace.clone(), reads))))
             })
             .collect();
         let places = config
@@ -306,7 +307,7 @@ pub(crate) trait Lane {
 impl Unit {
     fn lane(&mut self) -> &mut dyn Lane {
         match self {
-            Unit::Workspace(workspace) => workspace,
+            Unit::Workspace(workspace) => &mut **workspace,
             #[cfg(test)]
             Unit::Dummy(dummy) => dummy,
         }
@@ -314,7 +315,7 @@ impl Unit {
 
     fn lane_ref(&self) -> &dyn Lane {
         match self {
-            Unit::Workspace(workspace) => workspace,
+            Unit::Workspace(workspace) => &**workspace,
             #[cfg(test)]
             Unit::Dummy(dummy) => dummy,
         }

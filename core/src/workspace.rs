@@ -99,6 +99,11 @@ impl Lane for Workspace {
         if self.mirror.is_caught_up() && self.files.is_read_out() {
             self.files.end_cycle(cx);
         }
+        let idle = self.mirror.is_caught_up() && self.files.standing(Standing::Working) == 0;
+        if self.config.once && idle && !self.files.seals.is_clean() {
+            // Somebody waits for the end.
+            self.files.seals.want(cx.now.tick);
+        }
         if self.files.pump(cx) {
             self.mirror.seal_begun();
         }
@@ -190,7 +195,8 @@ impl Workspace {
         let troubled: u64 = [Standing::Aside, Standing::Held, Standing::Blocked]
             .into_iter()
             .map(|standing| self.files.standing(standing))
-            .sum();
+            .sum::<u64>()
+            + self.mirror.row.refused_names;
         let was = core::mem::replace(&mut self.in_step, troubled == 0);
         let fresh = self.in_step && !was;
         let wall = cx.now.wall;

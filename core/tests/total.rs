@@ -61,8 +61,8 @@ fn event(kind: u8, a: u8, b: u8, calls: &[CallId]) -> Event {
         }
         9 => ok(Answer::Exported),
         10 => {
-            let next = (b % 4 == 0).then(|| format!("c{b}"));
-            ok(Answer::Listed { next, total: (b % 3 > 0).then_some(u64::from(n)) })
+            let next = b.is_multiple_of(4).then(|| format!("c{b}"));
+            ok(Answer::Listed { next, total: (!b.is_multiple_of(3)).then_some(u64::from(n)) })
         }
         11 => ok(Answer::Read(file)),
         12 => ok(Answer::ReadMany),

@@ -6,6 +6,7 @@
 //! else is how a person starts it and what it shows.
 
 pub mod clock;
+pub mod demo;
 pub mod disk;
 pub mod driver;
 pub mod exit;

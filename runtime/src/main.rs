@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use landfall::demo::{self, DemoArgs};
 use landfall::mount::{MountArgs, log, mount};
 use landfall::report::{ReportError, report, why};
 use landfall::serve::{self, ServeArgs};
@@ -31,6 +32,8 @@ enum LogFormat {
 enum Command {
     /// Mirror a remote workspace, and follow it
     Mount(MountArgs),
+    /// See a mirror converge although everything goes wrong
+    Demo(DemoArgs),
     /// Serve a sample workspace over the workspace HTTP API, with faults if wanted
     Serve(ServeArgs),
     /// Say how a mirror is; works while it runs and while it does not
@@ -63,6 +66,7 @@ async fn main() -> ExitCode {
     log(matches!(cli.log_format, LogFormat::Json));
     let code = match cli.command {
         Command::Mount(args) => mount(args).await.unwrap_or_else(|why| fail(why.code(), &why)),
+        Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Status { local_dir, json } => status(local_dir, json),
         Command::Why { path, local_dir } => {

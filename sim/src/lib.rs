@@ -1,1 +1,32 @@
-//! The simulator.
+//! A seeded simulator that tries to break the machine.
+//!
+//! One seed is one [run](run): a [world](world) with a server, a network, a disk, a store, a
+//! process and people, in which [faults](faults) strike for two hours of virtual time and
+//! then stop. [Oracles](oracles) watch every step; after the healing the mirror has to
+//! converge within 45 minutes, or the run names what is stuck.
+//!
+//! ```text
+//!            seed ──► options ──► plan of faults
+//!                                      │ hash(seed, kind, entity, attempt)
+//!   other client ─► server ─► network ─┤
+//!         person ─► disk ──────────────┼─► event ─► machine ─► effects, shuffled ─┐
+//!                  store ── process ───┘      │                                   │
+//!                    ▲                        └────► oracles, rolling hash ◄──────┤
+//!                    └────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! - `sim --seed N` [tells](story) one run in sentences.
+//! - `sim --seeds A..B` [hunts](hunt) on all cores.
+//! - `--shrink` [takes faults away](shrink) until each that is left is needed.
+//!
+//! Exit codes: 0 in step; 21 safety; 22 liveness; 23 crash; 24 two runs of one seed differ;
+//! 25 a fault kind never struck or an oracle never had anything to judge; 2 usage.
+
+pub mod faults;
+pub mod hunt;
+pub mod options;
+pub mod oracles;
+pub mod run;
+pub mod shrink;
+pub mod story;
+pub mod world;

@@ -1,1 +1,207 @@
-fn main() {}
+//! The simulator's command line.
+
+use std::ops::Range;
+use std::process::ExitCode;
+
+use clap::Parser;
+use landfall_sim::faults::{Address, Kind};
+use landfall_sim::hunt::{Failure, How, Hunt};
+use landfall_sim::run::{Recipe, Verdict, run};
+use landfall_sim::shrink::shrink;
+
+/// Two runs of one seed differ.
+const DIFFERS: u8 = 24;
+/// A kind never struck, or an oracle never judged.
+const BLIND: u8 = 25;
+
+/// Tries to break the machine of Landfall, and tells what happened.
+///
+/// Exit codes: 0 in step, 21 safety, 22 liveness, 23 crash, 24 two runs of one seed differ,
+/// 25 a kind of fault never struck or an oracle never had anything to judge.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Args {
+    /// Tell the run of one seed.
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Hunt through many seeds on all cores.
+    #[arg(long, value_name = "A..B", value_parser = range)]
+    seeds: Option<Range<u64>>,
+    /// Only these kinds of faults.
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// Without these kinds.
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    without: Vec<Kind>,
+    /// Only the faults at these addresses, as `--shrink` prints them.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    keep: Option<Vec<Address>>,
+    /// Without the faults at these addresses.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    drop: Vec<Address>,
+    /// Take faults away until each that is left is needed, and tell that run.
+    #[arg(long)]
+    shrink: bool,
+    /// Run every seed twice and compare.
+    #[arg(long)]
+    twice: bool,
+    /// Stop a hunt at the first failure.
+    #[arg(long)]
+    first: bool,
+    /// Print the verdict only.
+    #[arg(long)]
+    quiet: bool,
+    /// Print the faults that struck by their addresses, too.
+    #[arg(long)]
+    verbose: bool,
+    /// Plant a defect in the simulator itself: runs differ, and `--twice` has to find it.
+    #[arg(long, hide = true)]
+    planted: bool,
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let parse = || {
+        let (from, to) = text.split_once("..")?;
+        Some(from.parse().ok()?..to.parse().ok()?)
+    };
+    parse()
+        .filter(|range: &Range<u64>| !range.is_empty())
+        .ok_or_else(|| format!("`{text}` is no range of seeds; write for example 0..1000"))
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // A panic of the machine is a verdict, told where the run is told.
+    std::panic::set_hook(Box::new(|_| {}));
+    let code = match (&args.seeds, args.seed) {
+        (Some(seeds), _) => hunt(&args, seeds.clone()),
+        (None, Some(seed)) => tell(&args, seed),
+        (None, None) => {
+            eprintln!("sim: say what to do: --seed N, or --seeds A..B (see --help)");
+            2
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn recipe(args: &Args, seed: u64) -> Recipe {
+    let mut recipe = Recipe::of(seed);
+    if !args.only.is_empty() {
+        recipe.options.only(&args.only);
+    }
+    recipe.options.without(&args.without);
+    recipe.removed.clone_from(&args.drop);
+    recipe.kept.clone_from(&args.keep);
+    recipe.planted = args.planted;
+    recipe
+}
+
+fn tell(args: &Args, seed: u64) -> u8 {
+    let mut recipe = recipe(args, seed);
+    if args.shrink {
+        let Some(shrunk) = shrink(&recipe) else {
+            println!("seed {seed} does not fail, so there is nothing to shrink");
+            return 0;
+        };
+        println!(
+            "{} of {} faults are needed for {} ({} runs)",
+            shrunk.needed.len(),
+            shrunk.from,
+            shrunk.signature.0,
+            shrunk.runs
+        );
+        recipe = shrunk.recipe;
+    }
+    recipe.story = !args.quiet;
+    let report = run(&recipe);
+    if !args.quiet {
+        print!("{}", recipe.options);
+        print!("{}", report.story);
+    }
+    if args.verbose {
+        for address in &report.fired {
+            println!("struck: {address}");
+        }
+    }
+    println!("seed {seed}: {}", report.verdict);
+    println!(
+        "hash {:016x}, {} steps, {} faults, {} starts",
+        report.hash,
+        report.counts.steps,
+        report.fired.len(),
+        report.counts.starts
+    );
+    if report.verdict.exit_code() != 0 {
+        println!("reproduce: {}", reproduction(args, seed, recipe.kept.as_deref()));
+    }
+    if args.twice && run(&recipe).hash != report.hash {
+        let step = landfall_sim::hunt::first_difference(&recipe);
+        println!("seed {seed}: two runs differ from step {step} on");
+        return DIFFERS;
+    }
+    report.verdict.exit_code()
+}
+
+fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {
+    let mut line = format!("sim --seed {seed}");
+    let mut list = |flag: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            line.push_str(&format!(" --{flag} {}", items.join(",")));
+        }
+    };
+    list("only", args.only.iter().map(Kind::to_string).collect());
+    list("without", args.without.iter().map(Kind::to_string).collect());
+    list("drop", args.drop.iter().map(Address::to_string).collect());
+    if let Some(kept) = kept {
+        list("keep", kept.iter().map(Address::to_string).collect());
+    }
+    line
+}
+
+fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
+    let hunt = Hunt {
+        seeds,
+        only: args.only.clone(),
+        without: args.without.clone(),
+        twice: args.twice,
+        first: args.first,
+        planted: args.planted,
+    };
+    let bag = hunt.go(|failure| report(args, failure));
+    if !args.quiet {
+        print!("{bag}");
+    }
+    if args.shrink
+        && let Some(first) = bag.failures.first()
+    {
+        tell(args, first.seed);
+    }
+    if let Some(worst) = bag.failures.iter().map(code).max() {
+        return worst;
+    }
+    let narrowed = !args.only.is_empty() || !args.without.is_empty() || args.first;
+    let zeros = bag.zeros();
+    if narrowed || zeros.is_empty() {
+        return 0;
+    }
+    for zero in &zeros {
+        println!("{zero}");
+    }
+    BLIND
+}
+
+fn code(failure: &Failure) -> u8 {
+    match &failure.how {
+        How::Verdict(verdict) => verdict.exit_code(),
+        How::Differs { .. } => DIFFERS,
+    }
+}
+
+fn report(args: &Args, failure: &Failure) {
+    let seed = failure.seed;
+    match &failure.how {
+        How::Verdict(Verdict::InStep(_)) => {}
+        How::Verdict(verdict) => println!("{}  {verdict}", reproduction(args, seed, None)),
+        How::Differs { step } => println!("sim --seed {seed} --twice  two runs differ from step {step} on"),
+    }
+}

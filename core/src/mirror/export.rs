@@ -5,7 +5,7 @@
 //! has its own time, well below the watchdog's; it is begun once; and whatever arrived is kept
 //! when it yields to the tree.
 
-use super::{AGAIN, Mirror, PATIENCE, State};
+use super::{AGAIN, Mirror, Name, PATIENCE, State};
 use crate::decision::{Decision, Yield};
 use crate::effect::Request;
 use crate::engine::Cx;
@@ -60,16 +60,17 @@ impl Mirror {
         cx.more(call, 1);
         self.answers += 1;
         let Some(traversal) = self.row.traversal.clone() else { return };
-        match self.accept_name(cx, &got.path) {
-            Some(path) => {
+        match self.judge_name(cx, &got.path, traversal.id) {
+            Name::Good(path) => {
                 files.exported(cx, &path, got, traversal.tag);
                 files.saw(cx, &path, traversal.id);
-                self.progress += 1;
-                if let State::Exporting { files, .. } = &mut self.state {
-                    *files += 1;
-                }
             }
-            None => files.drop_blob(cx, got.blob),
+            Name::Refused { .. } => files.drop_blob(cx, got.blob),
+            Name::Foreign => return files.drop_blob(cx, got.blob),
+        }
+        self.progress += 1;
+        if let State::Exporting { files, .. } = &mut self.state {
+            *files += 1;
         }
     }
 

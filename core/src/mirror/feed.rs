@@ -1,6 +1,6 @@
 //! The feed: where it stands, and what it says.
 
-use super::{AGAIN, Mirror, PATIENCE, State};
+use super::{AGAIN, Mirror, Name, PATIENCE, State};
 use crate::decision::{Decision, FeedLoss};
 use crate::effect::Request;
 use crate::engine::Cx;
@@ -155,8 +155,16 @@ impl Mirror {
             "file.deleted" => Remote::Absent(at),
             _ => return,
         };
-        if let Some(path) = self.accept_name(cx, &event.path) {
-            files.observe(cx, &path, remote);
+        let traversal = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id);
+        match remote {
+            Remote::Absent(_) if self.refused.contains_key(&event.path) => {
+                self.forget_name(cx, &event.path);
+            }
+            remote => {
+                if let Name::Good(path) = self.judge_name(cx, &event.path, traversal) {
+                    files.observe(cx, &path, remote);
+                }
+            }
         }
     }
 }

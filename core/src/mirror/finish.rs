@@ -55,6 +55,10 @@ impl Mirror {
             false => files.left_out(cx, traversal.id, traversal.tag, apart),
         };
         files.snapshot_open(false);
+        if !traversal.partial {
+            self.refused.retain(|_, seen| *seen == traversal.id);
+            self.count_refused(cx);
+        }
         if believed {
             self.doubts = 0;
             cx.note(match confirmed {

@@ -34,7 +34,7 @@ use crate::fault::Fault;
 use crate::files::Files;
 use crate::files::entry::Ordinal;
 use crate::id::{CallId, CommitSeq};
-use crate::path::RemotePath;
+use crate::path::{PathError, RemotePath};
 use crate::policy::Backoff;
 use crate::row::{FrontierRow, MirrorRow, Position, Value};
 use crate::time::{Ms, Tick, Wall};
@@ -53,6 +53,19 @@ const PATIENCE: Ms = Ms::secs(30);
 
 /// How long the lane waits before it asks for the same thing again.
 const AGAIN: Backoff = Backoff { base: Ms::secs(1), cap: Ms::secs(60) };
+
+/// Names that are remembered as refused. More are still refused, but not told apart.
+const REFUSED_MAX: usize = 10_000;
+
+/// What a name from the server is to this mirror.
+enum Name {
+    /// A file that belongs here.
+    Good(RemotePath),
+    /// Outside of the remote directory that is mirrored, or in a control directory.
+    Foreign,
+    /// It can not be placed. `first`: it was not met before in this traversal.
+    Refused { first: bool },
+}
 
 /// Where the lane stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -98,6 +111,8 @@ pub struct Mirror {
     dirs: BTreeSet<String>,
     page_tries: u32,
     page_moved: bool,
+    /// Names that can not be placed, and the traversal that last showed them.
+    refused: BTreeMap<String, u32>,
     export_tries: u32,
     doubts: u32,
     stopping: bool,
@@ -130,6 +145,7 @@ impl Mirror {
             dirs: BTreeSet::new(),
             page_tries: 0,
             page_moved: false,
+            refused: BTreeMap::new(),
             export_tries: 0,
             doubts: 0,
             stopping: false,
@@ -316,19 +332,38 @@ impl Mirror {
         self.store(cx, row);
     }
 
-    /// A name from the server, if it belongs to this mirror and can be placed.
-    fn accept_name(&mut self, cx: &mut Cx<'_>, name: &str) -> Option<RemotePath> {
+    /// What a name from the server is to this mirror.
+    fn judge_name(&mut self, cx: &mut Cx<'_>, name: &str, traversal: u32) -> Name {
         match RemotePath::parse(name) {
-            Ok(path) if path.is_below(&self.config.base) => Some(path),
-            Ok(_) => None,
+            Ok(path) if path.is_below(&self.config.base) => Name::Good(path),
+            Ok(_) => Name::Foreign,
             // A control directory of another mirror is no trouble of this one.
-            Err(crate::path::PathError::Control) => None,
+            Err(PathError::Control) => Name::Foreign,
             Err(why) => {
-                cx.note(Decision::NameRefused { name: name.into(), why });
-                self.change(cx, |row| row.refused_names += 1);
-                None
+                let before = self.refused.get(name).copied();
+                if before.is_none() && self.refused.len() >= REFUSED_MAX {
+                    return Name::Refused { first: true };
+                }
+                self.refused.insert(name.into(), traversal);
+                if before.is_none() {
+                    cx.note(Decision::NameRefused { name: name.into(), why });
+                    self.count_refused(cx);
+                }
+                Name::Refused { first: before != Some(traversal) }
             }
         }
+    }
+
+    /// A name that was refused is not there any more.
+    fn forget_name(&mut self, cx: &mut Cx<'_>, name: &str) {
+        if self.refused.remove(name).is_some() {
+            self.count_refused(cx);
+        }
+    }
+
+    fn count_refused(&mut self, cx: &mut Cx<'_>) {
+        let refused = self.refused.len() as u64;
+        self.change(cx, |row| row.refused_names = refused);
     }
 
     /// The point of the feed up to which events were taken in.

@@ -9,7 +9,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{AGAIN, Mirror, PATIENCE, State};
+use super::{AGAIN, Mirror, Name, PATIENCE, State};
 use crate::decision::{Brake, Decision};
 use crate::effect::Request;
 use crate::engine::Cx;
@@ -78,18 +78,27 @@ impl Mirror {
         let mut seen = traversal.seen;
         for entry in entries {
             last = Some(entry.path.clone());
-            if entry.kind == "dir" {
-                if levels_below(&dir, &entry.path) == Some(DEPTH as usize)
-                    && self.accept_name(cx, &entry.path).is_some()
-                {
-                    self.push_dir(cx, entry.path);
+            let is_dir = match entry.kind.as_str() {
+                "dir" => true,
+                "file" => false,
+                _ => continue,
+            };
+            if is_dir && levels_below(&dir, &entry.path) != Some(DEPTH as usize) {
+                continue;
+            }
+            let path = match self.judge_name(cx, &entry.path, traversal.id) {
+                Name::Good(path) => path,
+                Name::Foreign => continue,
+                Name::Refused { first } => {
+                    // The server counts it, so we do.
+                    seen += u64::from(first && !is_dir);
+                    continue;
                 }
+            };
+            if is_dir {
+                self.push_dir(cx, entry.path);
                 continue;
             }
-            if entry.kind != "file" {
-                continue;
-            }
-            let Some(path) = self.accept_name(cx, &entry.path) else { continue };
             let hash = entry.content_hash.as_deref().and_then(ContentHash::parse);
             let revision = Revision(entry.revision);
             files.observe(cx, &path, Remote::File { revision, hash, at: traversal.tag });

@@ -54,3 +54,30 @@ pub fn load_dir(server: &mut Server, root: &Path, at: Wall) -> Result<u64, LoadE
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_loaded_without_what_is_not_a_file_of_it() {
+        let name = format!("landfall-load-{}", std::process::id());
+        let root = std::env::temp_dir().join(name);
+        fs::create_dir_all(root.join("docs/.relay")).unwrap();
+        fs::write(root.join("docs/a.md"), "a").unwrap();
+        fs::write(root.join("b.bin"), [0xff]).unwrap();
+        fs::write(root.join("docs/.relay/state"), "private").unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("/etc", root.join("link")).unwrap();
+
+        let mut server = Server::default();
+        assert_eq!(load_dir(&mut server, &root, Wall(0)).unwrap(), 2);
+        let view = server.now();
+        let paths: Vec<_> = view.files().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["/b.bin", "/docs/a.md"]);
+        fs::remove_dir_all(&root).unwrap();
+
+        let gone = load_dir(&mut server, &root, Wall(0)).unwrap_err();
+        assert!(gone.to_string().contains("Check that it exists"), "{gone}");
+    }
+}

@@ -19,4 +19,5 @@ pub use args::{ServeArgs, run};
 pub use load::{LoadError, load_dir};
 pub use log::{Delivery, Log, Record, RequestId};
 pub use running::{Running, ServeError, start};
+pub(crate) use state::wall;
 pub use state::{Chaos, Pace, Route, ServerConfig};

@@ -239,7 +239,7 @@ impl Shared {
 }
 
 /// The wall clock.
-pub(super) fn wall() -> Wall {
+pub(crate) fn wall() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Wall(since.unwrap_or_default().as_millis() as u64)
 }

@@ -19,6 +19,8 @@ pub enum Mode {
     AllOn,
     /// A random subset of the kinds, each at a random intensity.
     Swarm,
+    /// Kinds that somebody named.
+    Chosen,
 }
 
 impl fmt::Display for Mode {
@@ -27,6 +29,7 @@ impl fmt::Display for Mode {
             Self::Clean => "clean",
             Self::AllOn => "all-on",
             Self::Swarm => "swarm",
+            Self::Chosen => "chosen",
         })
     }
 }
@@ -119,6 +122,7 @@ impl FaultPlan {
     /// Only these kinds. One that the plan did not have comes in at its usual intensity:
     /// who names a fault wants to see it.
     pub fn only(mut self, kinds: &[FaultKind]) -> Self {
+        self.mode = Mode::Chosen;
         self.intensity.retain(|kind, _| kinds.contains(kind));
         for kind in kinds {
             self.intensity.entry(*kind).or_insert(kind.usual());

@@ -1,0 +1,176 @@
+//! What one seed stands for. Everything that is derived from it can be printed.
+
+use std::fmt;
+
+use landfall_core::time::Ms;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::faults::{KINDS, Kind};
+
+/// How hard a run is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// No faults: what fails here fails for everybody.
+    Clean,
+    /// Every fault at its usual rate.
+    AllOn,
+    /// A random half of the faults at random rates. Faults that are off can not hide what
+    /// others bring about: a kill repairs a leak.
+    Swarm,
+}
+
+/// Everything that is derived from a seed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The seed.
+    pub seed: u64,
+    /// How hard.
+    pub mode: Mode,
+    /// Files at the start.
+    pub files: u32,
+    /// How long faults strike.
+    pub chaos: Ms,
+    /// How long the healed world has to converge.
+    pub healed: Ms,
+    /// Between two edits of the other client, on average.
+    pub edit_every: Ms,
+    /// Entries in a listing page.
+    pub page: u32,
+    /// Whether the server has `fs/bulk-read`.
+    pub bulk: bool,
+    /// Whether the server says how many files there are.
+    pub totals: bool,
+    /// Whether the server says hashes in listings and events.
+    pub hashes: bool,
+    /// Requests at once.
+    pub concurrency: u32,
+    /// Requests in a second.
+    pub per_second: u32,
+    /// Longest usual latency.
+    pub latency: Ms,
+    /// Parts per million, by kind.
+    pub rates: [u32; KINDS],
+}
+
+impl Options {
+    /// Expands a seed.
+    pub fn derive(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mode = match rng.random_range(0..100) {
+            0..12 => Mode::Clean,
+            12..45 => Mode::AllOn,
+            _ => Mode::Swarm,
+        };
+        let mut rates = [0; KINDS];
+        let kills = rng.random_bool(0.5);
+        for kind in Kind::ALL {
+            // Drawn for every kind in every mode, so that the draws after it do not move.
+            let on = rng.random_bool(0.5);
+            let power = rng.random_range(-1.0..1.0f64);
+            let is_kill = matches!(
+                kind,
+                Kind::KillBefore | Kind::KillDuring | Kind::KillAfter | Kind::PowerCut | Kind::Term
+            );
+            rates[*kind as usize] = match mode {
+                Mode::Clean => 0,
+                Mode::AllOn => kind.usual(),
+                Mode::Swarm if !on || (is_kill && !kills) => 0,
+                Mode::Swarm => scaled(kind.usual(), power),
+            };
+        }
+        Self {
+            seed,
+            mode,
+            files: 40,
+            chaos: Ms::hours(2),
+            healed: Ms::mins(45),
+            edit_every: Ms(rng.random_range(15_000..60_000)),
+            page: rng.random_range(3..50),
+            bulk: rng.random_bool(0.5),
+            totals: rng.random_bool(0.8),
+            hashes: rng.random_bool(0.8),
+            concurrency: rng.random_range(1..17),
+            per_second: *pick(&mut rng, &[5, 20, 100, 2_000]),
+            latency: Ms(*pick(&mut rng, &[5, 30, 200, 800])),
+            rates,
+        }
+    }
+
+    /// Switches off every kind but these.
+    pub fn only(&mut self, kinds: &[Kind]) {
+        for kind in Kind::ALL {
+            let rate = &mut self.rates[*kind as usize];
+            if !kinds.contains(kind) {
+                *rate = 0;
+            } else if *rate == 0 {
+                *rate = kind.usual();
+            }
+        }
+    }
+
+    /// Switches these kinds off.
+    pub fn without(&mut self, kinds: &[Kind]) {
+        for kind in kinds {
+            self.rates[*kind as usize] = 0;
+        }
+    }
+}
+
+/// Ten times as seldom to ten times as often, evenly in the logarithm.
+fn scaled(usual: u32, power: f64) -> u32 {
+    // Integer thousandths, so that no library's `powf` decides over a seed.
+    let steps = (power * 8.0) as i32;
+    let mut rate = u64::from(usual);
+    for _ in 0..steps.unsigned_abs() {
+        rate = if steps > 0 { rate * 4 / 3 } else { rate * 3 / 4 };
+    }
+    rate.clamp(1, 600_000) as u32
+}
+
+fn pick<'a, T>(rng: &mut ChaCha8Rng, from: &'a [T]) -> &'a T {
+    &from[rng.random_range(0..from.len())]
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "seed {}: {:?}, {} files, {} of faults and {} healed",
+            self.seed, self.mode, self.files, self.chaos, self.healed
+        )?;
+        writeln!(
+            f,
+            "  an edit every {}, pages of {}, latency up to {}, {} at once, {} per second",
+            self.edit_every, self.page, self.latency, self.concurrency, self.per_second
+        )?;
+        writeln!(
+            f,
+            "  bulk reads: {}, totals: {}, hashes: {}",
+            self.bulk, self.totals, self.hashes
+        )?;
+        f.write_str("  faults, in parts per million of their addresses:")?;
+        let mut none = true;
+        for kind in Kind::ALL {
+            let rate = self.rates[*kind as usize];
+            if rate > 0 {
+                none = false;
+                write!(f, " {kind}={rate}")?;
+            }
+        }
+        writeln!(f, "{}", if none { " none" } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_modes_are_mixed() {
+        let count = |mode| (0..1000).filter(|s| Options::derive(*s).mode == mode).count();
+        assert!((80..160).contains(&count(Mode::Clean)));
+        assert!((250..420).contains(&count(Mode::AllOn)));
+        assert!((430..650).contains(&count(Mode::Swarm)));
+    }
+}

@@ -1,0 +1,60 @@
+//! No byte that a person saved is lost: it is at its path, in a conflict copy or in the
+//! trash, until the person replaces or deletes it.
+
+use std::collections::BTreeMap;
+
+use landfall_core::hash::ContentHash;
+use landfall_core::path::RemotePath;
+
+use super::Ruling;
+use crate::world::disk::{Disk, Moved, Node, Place, Who};
+
+/// The settled versions that somebody would miss.
+#[derive(Debug, Default)]
+pub(super) struct Bytes {
+    owed: BTreeMap<ContentHash, RemotePath>,
+}
+
+impl Bytes {
+    pub(super) fn moved(&mut self, moved: &Moved, disk: &Disk) -> Ruling {
+        let before = content(moved.before);
+        if moved.by == Who::Person {
+            if let Some(hash) = before
+                && disk.copies(&hash) == 0
+            {
+                self.owed.remove(&hash);
+            }
+            if let (Some(hash), Place::At(path)) = (content(moved.after), &moved.place) {
+                self.owed.insert(hash, path.clone());
+            }
+            return Ok(0);
+        }
+        let Some((hash, path)) = before.and_then(|hash| self.owed.get_key_value(&hash)) else {
+            return Ok(0);
+        };
+        if disk.copies(hash) > 0 {
+            return Ok(1);
+        }
+        Err((
+            path.to_string(),
+            format!("the version of {path} with hash {hash:?} that a person saved is nowhere"),
+        ))
+    }
+
+    pub(super) fn whole(&self, disk: &Disk) -> Ruling {
+        match self.owed.iter().find(|(hash, _)| disk.copies(hash) == 0) {
+            None => Ok(self.owed.len() as u64),
+            Some((hash, path)) => Err((
+                path.to_string(),
+                format!("the version of {path} with hash {hash:?} that a person saved is nowhere"),
+            )),
+        }
+    }
+}
+
+fn content(node: Option<Node>) -> Option<ContentHash> {
+    match node {
+        Some(Node::File(file)) => Some(file.content.hash),
+        _ => None,
+    }
+}

@@ -1,0 +1,172 @@
+//! The durable position never runs ahead of what is durably applied or durably owed.
+//!
+//! A durable mirror row promises something once it says `complete` and no traversal is open:
+//! every path is accounted for up to its position. When the position moves, the events it
+//! moved over are judged; when the promise is new, every path is.
+
+use std::collections::BTreeSet;
+
+use landfall_core::effect::{Change, Request};
+use landfall_core::files::entry::Remote;
+use landfall_core::path::RemotePath;
+use landfall_core::row::{MirrorRow, Position, Value};
+
+use super::Ruling;
+use crate::world::disk::{Disk, Moved, Place, Who};
+use crate::world::store::{Commit, Store};
+use crate::world::truth::Truth;
+
+/// What the durable row promised last.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    /// The position, if it is a promise.
+    promised: Option<u64>,
+    /// The newest event when the feed was last asked where it stands.
+    located: u64,
+    /// Paths that a person touched.
+    touched: BTreeSet<RemotePath>,
+}
+
+/// A promise that was made.
+#[derive(Debug)]
+pub(super) struct Promise {
+    from: u64,
+    upto: u64,
+    /// It is new: everything has to be there.
+    pub(super) whole: bool,
+}
+
+impl Cursor {
+    pub(super) fn served(&mut self, request: &Request, truth: &Truth) {
+        if matches!(request, Request::Tip) {
+            self.located = truth.tip();
+        }
+    }
+
+    pub(super) fn moved(&mut self, moved: &Moved) {
+        if let (Who::Person, Place::At(path)) = (moved.by, &moved.place) {
+            self.touched.insert(path.clone());
+        }
+    }
+
+    /// Whether a commit promises something.
+    pub(super) fn durable(&mut self, commit: &Commit, store: &Store) -> Option<Promise> {
+        let has_mirror = commit.changes.iter().any(
+            |change| matches!(change, Change::Put(row) if matches!(row.value, Value::Mirror(_))),
+        );
+        if !has_mirror {
+            return None;
+        }
+        let now = store.view().mirror.as_ref().and_then(|row| self.promise(row));
+        let before = std::mem::replace(&mut self.promised, now);
+        let upto = now?;
+        match before {
+            Some(from) if from >= upto => None,
+            Some(from) => Some(Promise {
+                from,
+                upto,
+                whole: false,
+            }),
+            None => Some(Promise {
+                from: 0,
+                upto,
+                whole: true,
+            }),
+        }
+    }
+
+    fn promise(&self, row: &MirrorRow) -> Option<u64> {
+        let open = row.traversal.as_ref().is_some_and(|traversal| traversal.open);
+        if !row.complete || open {
+            return None;
+        }
+        match row.position.as_ref()? {
+            Position::Origin => Some(0),
+            Position::After(id) => id.number(),
+            // Without a feed the listings alone speak, and they began after it was asked.
+            Position::NoFeed => Some(self.located),
+        }
+    }
+
+    /// Whether every path that a promise is about is accounted for.
+    pub(super) fn reflected(
+        &self,
+        promise: &Promise,
+        store: &Store,
+        truth: &Truth,
+        disk: &Disk,
+    ) -> Ruling {
+        for path in promise.paths(truth) {
+            let Some(version) = truth.at(path, promise.upto) else {
+                continue;
+            };
+            let row = store.view().entries.get(path);
+            let known = row.is_some_and(|row| {
+                row.remote == Remote::Unknown || row.remote.at().n >= version.n
+            });
+            let untouched = !self.touched.contains(path);
+            let accounted = match version.content {
+                Some(_) => known,
+                None => known || row.is_none() && (disk.file(path).is_none() || !untouched),
+            };
+            if !accounted {
+                let upto = promise.upto;
+                return Err((
+                    path.to_string(),
+                    format!(
+                        "the durable position evt_{upto} covers evt_{} of {path}, and no durable row knows of it",
+                        version.n
+                    ),
+                ));
+            }
+        }
+        Ok(1)
+    }
+
+    /// Whether what a promise covers would survive a power cut.
+    pub(super) fn sealed(
+        &self,
+        promise: &Promise,
+        store: &Store,
+        truth: &Truth,
+        disk: &Disk,
+    ) -> Ruling {
+        let mut judged = 0;
+        for path in promise.paths(truth) {
+            let Some(row) = store.view().entries.get(path) else {
+                continue;
+            };
+            let Some(base) = &row.base else {
+                continue;
+            };
+            if self.touched.contains(path) || row.hold.is_some() {
+                continue;
+            }
+            let Some(covered) = truth.newest_with(path, &base.hash) else {
+                continue;
+            };
+            judged += 1;
+            let safe = disk
+                .sealed_at(path)
+                .is_some_and(|hash| truth.newest_with(path, &hash) >= Some(covered));
+            // A trashed file is gone from its path, sealed or not.
+            let gone = disk.file(path).is_none();
+            if !safe && !gone {
+                return Err((
+                    path.to_string(),
+                    format!(
+                        "the durable position evt_{} covers {path}, whose bytes are not sealed",
+                        promise.upto
+                    ),
+                ));
+            }
+        }
+        Ok(judged)
+    }
+}
+
+impl Promise {
+    fn paths<'a>(&self, truth: &'a Truth) -> BTreeSet<&'a RemotePath> {
+        (self.from + 1..=self.upto).filter_map(|n| truth.path(n)).collect()
+    }
+}

@@ -1,0 +1,199 @@
+//! Nothing is deleted on the strength of one listing.
+//!
+//! When the machine moves a file to the trash, somebody must really have deleted it, and the
+//! machine must have been told: by the feed, or by two complete listings at least 30 s apart
+//! that both cover the path and leave it out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use landfall_core::effect::{Aside, DiskOp, Effect, Request};
+use landfall_core::event::{Answer, Event, Outcome, Part};
+use landfall_core::id::CallId;
+use landfall_core::path::RemotePath;
+use landfall_core::time::{Ms, Tick};
+
+use super::Ruling;
+use crate::world::server::{End, Piece};
+use crate::world::truth::Truth;
+
+/// Two listings this far apart are two.
+const APART: Ms = Ms::secs(30);
+
+/// What the machine was told about files that are not there.
+#[derive(Debug, Default)]
+pub(super) struct Deletes {
+    /// The newest event of the feed that deleted a path.
+    told: BTreeMap<String, u64>,
+    /// Answers on their way.
+    pages: BTreeMap<CallId, Page>,
+    /// Listings that arrived whole.
+    arrived: Vec<(Tick, Page)>,
+}
+
+/// A listing page, or an export.
+#[derive(Debug)]
+struct Page {
+    dir: String,
+    depth: usize,
+    after: String,
+    /// The last path that it covers; `None`: it covers all that follow.
+    upto: Option<String>,
+    shown: BTreeSet<String>,
+}
+
+impl Deletes {
+    pub(super) fn gone(&mut self) {
+        self.pages.clear();
+    }
+
+    pub(super) fn served(
+        &mut self,
+        call: CallId,
+        request: &Request,
+        pieces: &[Piece],
+        end: &End,
+    ) {
+        let End::Word(Outcome::Ok(answer)) = end else {
+            return;
+        };
+        let (dir, depth, after) = match request {
+            Request::Tree {
+                path,
+                depth,
+                cursor,
+            } => (path, *depth as usize, cursor.clone().unwrap_or_default()),
+            Request::Export { path } => (path, usize::MAX, String::new()),
+            _ => return,
+        };
+        let upto = match answer {
+            Answer::Listed { next, .. } => next.clone(),
+            _ => None,
+        };
+        let mut shown = BTreeSet::new();
+        for piece in pieces {
+            match piece {
+                Piece::File(sent) => {
+                    shown.insert(sent.path.as_str().to_owned());
+                }
+                Piece::Part(Part::Entries(entries)) => {
+                    shown.extend(entries.iter().map(|entry| entry.path.clone()));
+                }
+                Piece::Part(_) => {}
+            }
+        }
+        let dir = dir.strip_suffix('/').unwrap_or(dir).to_owned();
+        self.pages.insert(
+            call,
+            Page {
+                dir,
+                depth,
+                after,
+                upto,
+                shown,
+            },
+        );
+    }
+
+    pub(super) fn heard(&mut self, now: Tick, event: &Event) {
+        let Event::Done { call, outcome } = event else {
+            return;
+        };
+        match outcome {
+            Outcome::Ok(Answer::Events { events, .. }) => {
+                for event in events.iter().filter(|event| event.kind == "file.deleted") {
+                    let n = number(&event.event_id);
+                    let told = self.told.entry(event.path.clone()).or_default();
+                    *told = n.max(*told);
+                }
+            }
+            Outcome::Ok(Answer::Listed { .. } | Answer::Exported) => {
+                if let Some(page) = self.pages.remove(call) {
+                    self.arrived.push((now, page));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn wanted(&self, effect: &Effect, truth: &Truth) -> Ruling {
+        let Effect::Disk {
+            op:
+                DiskOp::Remove {
+                    path,
+                    expect,
+                    to: Aside::Trash { .. },
+                },
+            ..
+        } = effect
+        else {
+            return Ok(0);
+        };
+        let made = truth
+            .versions(path)
+            .iter()
+            .find(|v| v.content.is_some_and(|c| c.hash == *expect))
+            .map(|v| v.n);
+        let Some(made) = made else {
+            return Err(wrong(path, "holds bytes that the server never had"));
+        };
+        let deleted = |v: &&crate::world::truth::Version| v.content.is_none() && v.n > made;
+        if truth.versions(path).iter().find(deleted).is_none() {
+            return Err(wrong(path, "was never deleted on the server"));
+        }
+        if self.told.get(path.as_str()).is_some_and(|n| *n > made) {
+            return Ok(1);
+        }
+        if self.twice(path) {
+            return Ok(1);
+        }
+        Err(wrong(
+            path,
+            "was told to be deleted neither by the feed nor by two listings 30 s apart",
+        ))
+    }
+
+    /// Whether some listing that arrived leaves a path out.
+    pub(super) fn left_out(&self, path: &RemotePath) -> bool {
+        self.arrived.iter().any(|(_, page)| page.leaves_out(path))
+    }
+
+    fn twice(&self, path: &RemotePath) -> bool {
+        let mut first = None;
+        for (at, page) in &self.arrived {
+            if page.leaves_out(path) {
+                let first = *first.get_or_insert(*at);
+                if *at >= first + APART {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+impl Page {
+    fn leaves_out(&self, path: &RemotePath) -> bool {
+        if !path.is_below(&self.dir) {
+            return false;
+        }
+        let rest = &path.as_str()[self.dir.len() + 1..];
+        // Deeper than the page goes, the directory speaks for what is in it.
+        let key = match rest.match_indices('/').nth(self.depth.saturating_sub(1)) {
+            Some((end, _)) => &path.as_str()[..self.dir.len() + 1 + end],
+            None => path.as_str(),
+        };
+        key > self.after.as_str()
+            && self.upto.as_deref().is_none_or(|upto| key <= upto)
+            && !self.shown.contains(key)
+    }
+}
+
+fn wrong(path: &RemotePath, what: &str) -> (String, String) {
+    (path.to_string(), format!("{path} goes to the trash, and it {what}"))
+}
+
+fn number(id: &str) -> u64 {
+    id.strip_prefix("evt_")
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,314 @@
+//! Oracles: what must hold, whatever happens. Each is a small file of its own.
+//!
+//! They watch from outside: what the machine is told and wants, what moves on the disk, what
+//! becomes durable. Their cost is in proportion to the change; what can only be judged as a
+//! whole is judged every few hundred steps and at the end. Each counts how often it had
+//! something to judge, so that one that never has is found out.
+
+mod blobs;
+mod bytes;
+mod calls;
+mod commits;
+mod cursor;
+mod deletes;
+mod manners;
+mod refetch;
+mod rollback;
+mod stop;
+
+use std::fmt;
+
+use landfall_core::effect::{Effect, Exit, Request};
+use landfall_core::event::Event;
+use landfall_core::id::CallId;
+use landfall_core::time::Tick;
+
+use crate::options::Options;
+use crate::world::disk::{Disk, Moved};
+use crate::world::server::{End, Piece};
+use crate::world::store::{Commit, Store};
+use crate::world::truth::Truth;
+
+macro_rules! oracles {
+    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+        /// An oracle.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[repr(u8)]
+        pub enum Oracle { $($(#[$doc])* $name,)* }
+
+        impl Oracle {
+            /// All of them.
+            pub const ALL: &'static [Oracle] = &[$(Oracle::$name,)*];
+
+            /// Its name in reports.
+            pub fn word(self) -> &'static str {
+                match self { $(Oracle::$name => $word,)* }
+            }
+        }
+    };
+}
+
+oracles! {
+    /// Every settled version that a person saved is somewhere.
+    NoByteLost = "no-byte-lost";
+    /// A file is deleted only for an explicit event or for two complete listings, and only
+    /// if it was really deleted.
+    NoDeleteOnOneListing = "no-delete-on-one-listing";
+    /// The durable position never runs ahead of what is durably applied or known to be owed.
+    CursorPrefix = "cursor-prefix";
+    /// `complete` is durable only when every file of the server is accounted for.
+    CompleteMeansComplete = "complete-means-complete";
+    /// What the durable position covers is not on the unsealed disk only.
+    SealBeforeCursor = "seal-before-cursor";
+    /// A path never goes back to an older version of the server.
+    NoRollback = "no-rollback";
+    /// Each blob ends in exactly one place.
+    Blobs = "blobs";
+    /// Calls never repeat, and operations of the disk never overlap on a path.
+    Calls = "calls";
+    /// No request while the server asked for a pause, and never too many.
+    Manners = "manners";
+    /// Commits are counted without a gap and in order.
+    CommitOrder = "commit-order";
+    /// What is durably there is not downloaded again.
+    NoRefetch = "no-refetch";
+    /// The process ends in time when it is told to, and never for no reason.
+    StopInTime = "stop-in-time";
+    /// Steps do not follow one another without time passing.
+    NoLoop = "no-loop";
+    /// What the store holds reads as what was written.
+    RowsReadBack = "rows-read-back";
+    /// The machine never panics.
+    NeverPanics = "never-panics";
+    /// The healed world is in step in time.
+    Converges = "converges";
+}
+
+/// The number of oracles.
+pub const ORACLES: usize = Oracle::ALL.len();
+
+impl fmt::Display for Oracle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What an oracle found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Violation {
+    /// Which oracle.
+    pub oracle: Oracle,
+    /// What it is about, such as a path. Two failures with the same oracle and the same item
+    /// are the same failure.
+    pub item: String,
+    /// One sentence.
+    pub detail: String,
+    /// When.
+    pub at: Tick,
+}
+
+/// What an oracle says: how much it judged, or what is wrong with which item.
+type Ruling = Result<u64, (String, String)>;
+
+/// All oracles.
+#[derive(Debug)]
+pub struct Oracles {
+    now: Tick,
+    found: Option<Violation>,
+    judged: [u64; ORACLES],
+    bytes: bytes::Bytes,
+    deletes: deletes::Deletes,
+    cursor: cursor::Cursor,
+    rollback: rollback::Rollback,
+    blobs: blobs::Blobs,
+    calls: calls::Calls,
+    manners: manners::Manners,
+    commits: commits::Commits,
+    refetch: refetch::Refetch,
+    stop: stop::Stop,
+}
+
+impl Oracles {
+    /// Oracles for a world with these options.
+    pub fn new(options: &Options) -> Self {
+        Self {
+            now: Tick(0),
+            found: None,
+            judged: [0; ORACLES],
+            bytes: bytes::Bytes::default(),
+            deletes: deletes::Deletes::default(),
+            cursor: cursor::Cursor::default(),
+            rollback: rollback::Rollback::default(),
+            blobs: blobs::Blobs::default(),
+            calls: calls::Calls::default(),
+            manners: manners::Manners::new(options.concurrency, options.per_second),
+            commits: commits::Commits::default(),
+            refetch: refetch::Refetch::default(),
+            stop: stop::Stop::default(),
+        }
+    }
+
+    /// Whether one of them found something.
+    pub fn spoke(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// What was found first.
+    pub fn found(&self) -> Option<&Violation> {
+        self.found.as_ref()
+    }
+
+    /// How often each had something to judge.
+    pub fn judged(&self) -> &[u64; ORACLES] {
+        &self.judged
+    }
+
+    /// Something that the world itself found.
+    pub fn fail(&mut self, oracle: Oracle, item: &str, detail: String) {
+        self.rule(oracle, Err((item.to_owned(), detail)));
+    }
+
+    /// Something that the world itself judged and found good.
+    pub fn pass(&mut self, oracle: Oracle) {
+        self.rule(oracle, Ok(1));
+    }
+
+    fn rule(&mut self, oracle: Oracle, ruling: Ruling) {
+        match ruling {
+            Ok(judged) => self.judged[oracle as usize] += judged,
+            Err((item, detail)) => {
+                let at = self.now;
+                self.found.get_or_insert(Violation {
+                    oracle,
+                    item,
+                    detail,
+                    at,
+                });
+            }
+        }
+    }
+
+    /// The process started.
+    pub fn started(&mut self, run: u32) {
+        self.calls.started(run);
+        self.commits.started();
+        self.manners.started();
+        self.stop.started();
+    }
+
+    /// The process is gone.
+    pub fn gone(&mut self) {
+        self.calls.gone();
+        self.manners.started();
+        self.stop.gone();
+        self.deletes.gone();
+    }
+
+    /// The process was told to stop.
+    pub fn told_to_stop(&mut self) {
+        self.stop.told();
+    }
+
+    /// The process exited; `busy`: while the disk or the store owed it an answer.
+    pub fn exited(&mut self, now: Tick, exit: Exit, busy: bool) {
+        self.now = now;
+        let ruling = self.stop.exited(exit, busy);
+        self.rule(Oracle::StopInTime, ruling);
+    }
+
+    /// The server answered a request.
+    pub fn served(
+        &mut self,
+        now: Tick,
+        call: CallId,
+        request: &Request,
+        pieces: &[Piece],
+        truth: &Truth,
+        end: &End,
+    ) {
+        self.now = now;
+        self.deletes.served(call, request, pieces, end);
+        self.cursor.served(request, truth);
+    }
+
+    /// The machine is told something.
+    pub fn heard(&mut self, now: Tick, event: &Event, disk: &Disk) {
+        self.now = now;
+        self.deletes.heard(now, event);
+        self.manners.heard(now, event);
+        self.calls.heard(event);
+        let ruling = self.blobs.heard(event, disk);
+        self.rule(Oracle::Blobs, ruling);
+    }
+
+    /// The machine wants something.
+    pub fn wanted(&mut self, now: Tick, effect: &Effect, store: &Store, truth: &Truth, disk: &Disk) {
+        let ruling = self.calls.wanted(effect);
+        self.rule(Oracle::Calls, ruling);
+        let ruling = self.manners.wanted(now, effect);
+        self.rule(Oracle::Manners, ruling);
+        let ruling = self.blobs.wanted(effect, disk);
+        self.rule(Oracle::Blobs, ruling);
+        let ruling = self.commits.wanted(effect);
+        self.rule(Oracle::CommitOrder, ruling);
+        let ruling = self.deletes.wanted(effect, truth);
+        self.rule(Oracle::NoDeleteOnOneListing, ruling);
+        let ruling = self.refetch.wanted(effect, &self.deletes, store, truth, disk);
+        self.rule(Oracle::NoRefetch, ruling);
+    }
+
+    /// Something moved on the disk.
+    pub fn moved(&mut self, now: Tick, moved: &Moved, truth: &Truth, disk: &Disk) {
+        self.now = now;
+        let ruling = self.bytes.moved(moved, disk);
+        self.rule(Oracle::NoByteLost, ruling);
+        let ruling = self.rollback.moved(moved, truth);
+        self.rule(Oracle::NoRollback, ruling);
+        self.cursor.moved(moved);
+        self.refetch.moved(moved);
+    }
+
+    /// A commit became durable.
+    pub fn durable(
+        &mut self,
+        now: Tick,
+        commit: &Commit,
+        store: &Store,
+        truth: &Truth,
+        disk: &Disk,
+    ) {
+        self.now = now;
+        let Some(change) = self.cursor.durable(commit, store) else {
+            return;
+        };
+        let ruling = self.cursor.reflected(&change, store, truth, disk);
+        let which = if change.whole {
+            Oracle::CompleteMeansComplete
+        } else {
+            Oracle::CursorPrefix
+        };
+        self.rule(which, ruling);
+        let ruling = self.cursor.sealed(&change, store, truth, disk);
+        self.rule(Oracle::SealBeforeCursor, ruling);
+    }
+
+    /// Everything at once.
+    pub fn whole(&mut self, now: Tick, store: &Store, disk: &Disk) {
+        self.now = now;
+        let ruling = self.bytes.whole(disk);
+        self.rule(Oracle::NoByteLost, ruling);
+        let ruling = if store.agrees() {
+            Ok(1)
+        } else {
+            Err(("rows".into(), "rows do not read back as what was written".into()))
+        };
+        self.rule(Oracle::RowsReadBack, ruling);
+    }
+
+    /// The end of a run that is in step.
+    pub fn end(&mut self, now: Tick, disk: &Disk) {
+        self.now = now;
+        let ruling = self.blobs.end(disk);
+        self.rule(Oracle::Blobs, ruling);
+    }
+}

@@ -1,0 +1,52 @@
+//! A path never goes back to an older version of the server than one that it had.
+
+use std::collections::BTreeMap;
+
+use landfall_core::path::RemotePath;
+
+use super::Ruling;
+use crate::world::disk::{Moved, Node, Place, Who};
+use crate::world::truth::Truth;
+
+/// The newest event that each path has reached.
+#[derive(Debug, Default)]
+pub(super) struct Rollback {
+    floor: BTreeMap<RemotePath, u64>,
+}
+
+impl Rollback {
+    pub(super) fn moved(&mut self, moved: &Moved, truth: &Truth) -> Ruling {
+        if moved.by != Who::Process {
+            return Ok(0);
+        }
+        match (&moved.place, &moved.after) {
+            (Place::At(path), Some(Node::File(file))) => {
+                // Bytes that the server never had were put back for their owner.
+                let Some(n) = truth.newest_with(path, &file.content.hash) else {
+                    return Ok(0);
+                };
+                let floor = self.floor.entry(path.clone()).or_default();
+                if n < *floor {
+                    return Err((
+                        path.to_string(),
+                        format!("{path} goes back to evt_{n} after evt_{floor}"),
+                    ));
+                }
+                *floor = n;
+                Ok(1)
+            }
+            (Place::Trash(_, path, _), Some(_)) => {
+                let deleted = truth
+                    .versions(path)
+                    .iter()
+                    .rev()
+                    .find(|v| v.content.is_none())
+                    .map_or(0, |v| v.n);
+                let floor = self.floor.entry(path.clone()).or_default();
+                *floor = deleted.max(*floor);
+                Ok(1)
+            }
+            _ => Ok(0),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! One run: a seed, two hours of faults, and a healed world that has to converge.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use landfall_core::path::RemotePath;
+use landfall_core::status::WorkspaceStatus;
+use landfall_core::time::{Ms, Tick};
+
+use crate::faults::{Address, KINDS};
+use crate::options::Options;
+use crate::oracles::{ORACLES, Oracle, Violation};
+use crate::story::{Clock, Story};
+use crate::world::{Counts, World};
+
+/// How a run is to be done.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// What the seed stands for.
+    pub options: Options,
+    /// Fault addresses that do not strike.
+    pub removed: Vec<Address>,
+    /// If there is such a list, only its addresses strike.
+    pub kept: Option<Vec<Address>>,
+    /// Whether the story is told.
+    pub story: bool,
+    /// Whether the hash of each step is kept.
+    pub steps: bool,
+    /// The planted defect of the simulator.
+    pub planted: bool,
+}
+
+impl Recipe {
+    /// The run of a seed as it is.
+    pub fn of(seed: u64) -> Self {
+        Self {
+            options: Options::derive(seed),
+            removed: Vec::new(),
+            kept: None,
+            story: false,
+            steps: false,
+            planted: false,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// In step, so long after the world healed.
+    InStep(Ms),
+    /// Something must not be.
+    Unsafe(Violation),
+    /// Not in step in time. The item is what is stuck first.
+    Stuck {
+        /// What is stuck.
+        item: String,
+        /// What it waits for, as the machine says.
+        why: String,
+    },
+    /// The machine panicked.
+    Crashed(String),
+}
+
+impl Verdict {
+    /// Two failures with the same signature are the same failure.
+    pub fn signature(&self) -> Option<(Oracle, String)> {
+        match self {
+            Verdict::InStep(_) => None,
+            Verdict::Unsafe(violation) => Some((violation.oracle, violation.item.clone())),
+            Verdict::Stuck { item, .. } => Some((Oracle::Converges, item.clone())),
+            Verdict::Crashed(what) => Some((Oracle::NeverPanics, what.clone())),
+        }
+    }
+
+    /// The exit code of a command that ends with this.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Verdict::InStep(_) => 0,
+            Verdict::Unsafe(_) => 21,
+            Verdict::Stuck { .. } => 22,
+            Verdict::Crashed(_) => 23,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::InStep(after) => write!(f, "in step {after} after the world healed"),
+            Verdict::Unsafe(v) => {
+                write!(f, "SAFETY {} at {}: {}", v.oracle, Clock(v.at), v.detail)
+            }
+            Verdict::Stuck { item, why } => write!(f, "LIVENESS {item} is stuck: {why}"),
+            Verdict::Crashed(what) => write!(f, "CRASH {what}"),
+        }
+    }
+}
+
+/// What is left of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The hash of all steps.
+    pub hash: u64,
+    /// What was counted.
+    pub counts: Counts,
+    /// When it ended.
+    pub end: Tick,
+    /// The faults that struck, in order.
+    pub fired: Vec<Address>,
+    /// How often each kind struck.
+    pub kinds: [u64; KINDS],
+    /// How often each oracle had something to judge.
+    pub judged: [u64; ORACLES],
+    /// The story, if it was to be told.
+    pub story: Story,
+    /// The hash of each step, if it was to be kept.
+    pub steps: Vec<u64>,
+}
+
+impl Report {
+    /// Simulated time in which the computer was awake.
+    pub fn awake(&self) -> Ms {
+        Ms(self.end.0.saturating_sub(self.counts.slept.0))
+    }
+}
+
+/// Does one run.
+pub fn run(recipe: &Recipe) -> Report {
+    let story = if recipe.story {
+        Story::told()
+    } else {
+        Story::default()
+    };
+    let mut world = World::new(recipe.options.clone(), story);
+    world.plan.remove(recipe.removed.iter().copied());
+    if let Some(kept) = &recipe.kept {
+        world.plan.keep(kept.iter().copied());
+    }
+    world.steps = recipe.steps.then(Vec::new);
+    world.planted = recipe.planted;
+    let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
+    let verdict = match lived {
+        Err(panic) => Verdict::Crashed(message(&*panic)),
+        Ok(()) => judge(&mut world),
+    };
+    Report {
+        verdict,
+        hash: world.hash(),
+        counts: world.counts,
+        end: world.now,
+        fired: world.plan.fired().to_vec(),
+        kinds: *world.plan.counts(),
+        judged: *world.oracles.judged(),
+        story: std::mem::take(&mut world.story),
+        steps: world.steps.take().unwrap_or_default(),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+        .unwrap_or_else(|| "a panic without words".into())
+}
+
+fn judge(world: &mut World) -> Verdict {
+    if !world.oracles.spoke() {
+        world.whole_check();
+    }
+    if !world.oracles.spoke() {
+        if let Some((item, why)) = stuck(world) {
+            return Verdict::Stuck { item, why };
+        }
+        world.oracles.end(world.now, &world.disk);
+        world.oracles.pass(Oracle::Converges);
+        world.oracles.pass(Oracle::NeverPanics);
+        world.oracles.pass(Oracle::NoLoop);
+    }
+    match world.oracles.found() {
+        Some(violation) => Verdict::Unsafe(violation.clone()),
+        None => Verdict::InStep(world.in_step_after()),
+    }
+}
+
+/// What is not in step, if anything, and what it waits for.
+fn stuck(world: &World) -> Option<(String, String)> {
+    let Some(machine) = world.machine() else {
+        return Some(("the process".into(), "it is not running".into()));
+    };
+    let status = machine.status(world.both_clocks());
+    let unit = status.units.first()?;
+    let wait = || describe(unit);
+    if let Some(path) = differing(world) {
+        return Some((path.to_string(), wait()));
+    }
+    if unit.set_aside_count > 0 {
+        let item = unit.set_aside.first().map_or("set aside", |(path, _)| path.as_str());
+        return Some((item.to_owned(), wait()));
+    }
+    if !unit.complete {
+        return Some(("complete".into(), wait()));
+    }
+    if !unit.in_step {
+        return Some(("in_step".into(), wait()));
+    }
+    None
+}
+
+fn describe(unit: &WorkspaceStatus) -> String {
+    format!(
+        "{:?}, {}; it waits for: {}",
+        unit.phase,
+        unit.reason,
+        if unit.waits.is_empty() {
+            "nothing that it knows".to_owned()
+        } else {
+            unit.waits.join(", ")
+        }
+    )
+}
+
+/// The first path whose two sides differ without an excuse.
+///
+/// The mirror only pulls: what a person saved or deleted here stays, unless the server
+/// changed the path afterwards.
+fn differing(world: &World) -> Option<RemotePath> {
+    let truth = &world.server.truth;
+    let excused = |path: &RemotePath| {
+        let Some((touched, left)) = world.touched(path) else {
+            return false;
+        };
+        let local = world.disk.file(path).map(|file| file.content.hash);
+        local == left && truth.now(path).is_none_or(|v| v.at <= touched)
+    };
+    for (path, _, content) in truth.files() {
+        let same = world.disk.file(path).is_some_and(|file| file.content.hash == content.hash);
+        if !same && !excused(path) {
+            return Some(path.clone());
+        }
+    }
+    for (path, _) in world.disk.files() {
+        let there = truth.now(path).is_some_and(|v| v.content.is_some());
+        if !there && !excused(path) {
+            return Some(path.clone());
+        }
+    }
+    None
+}

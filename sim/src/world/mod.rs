@@ -1,0 +1,381 @@
+//! The simulated world: everything that the machine can not be sure of.
+//!
+//! Virtual time jumps from one happening to the next. The parts are the [server](server), the
+//! [network](network), the [disk](disk), the [store](store), the [process](process) with its
+//! kills, and [people](people). What can go wrong, and where it stops, is in
+//! [`faults`](crate::faults).
+
+pub mod disk;
+mod network;
+mod people;
+mod ports;
+mod process;
+pub mod queue;
+pub mod server;
+pub mod store;
+pub mod truth;
+
+pub use ports::path as op_path;
+
+use std::collections::BTreeMap;
+
+use landfall_core::Machine;
+use landfall_core::canon::Canon;
+use landfall_core::config::{Config, GateConfig, WorkspaceConfig};
+use landfall_core::effect::{Effect, Exit};
+use landfall_core::event::Event;
+use landfall_core::id::{CallId, RemoteId, UnitId};
+use landfall_core::path::RemotePath;
+use landfall_core::time::{Ms, Now, Tick, Wall};
+
+use crate::faults::{Kind, Plan};
+use crate::options::Options;
+use crate::oracles::{Oracle, Oracles};
+use crate::story::Story;
+use disk::{Disk, Moved, Running};
+use network::Flow;
+use queue::Queue;
+use server::{Server, Shape};
+use store::Store;
+
+/// The one workspace of a simulation.
+pub const UNIT: UnitId = UnitId(0);
+
+/// The wall clock at the start: 2026-11-21 00:00 UTC.
+const WALL_START: u64 = 1_795_219_200_000;
+
+/// What can happen next.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A request goes on.
+    Net(CallId),
+    /// An operation of the disk goes on.
+    Disk(CallId),
+    /// The store makes durable what it has.
+    Flush { run: u32 },
+    /// The machine wanted to be woken.
+    Wake { generation: u64 },
+    /// The machine is told something that was on its way to this run.
+    Hear { run: u32, event: Box<Event> },
+    /// The process is started.
+    Start,
+    /// It was told to stop five seconds ago.
+    StopDue { run: u32 },
+    /// The other client edits.
+    Edit,
+    /// A minute is over: what people and computers do seldom.
+    Minute,
+    /// A person takes away what was in the way.
+    Unblock(RemotePath),
+    /// The faults end.
+    Heal,
+}
+
+/// Where in an effect a process dies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    Before,
+    During,
+    After,
+}
+
+/// A death that waits for its moment.
+#[derive(Clone, Copy, Debug)]
+struct Kill {
+    phase: Phase,
+    power: bool,
+    bits: u64,
+}
+
+/// The simulated world.
+#[derive(Debug)]
+pub struct World {
+    /// What the seed stands for.
+    pub options: Options,
+    /// Where faults strike.
+    pub plan: Plan,
+    /// The present.
+    pub now: Tick,
+    /// The server.
+    pub server: Server,
+    /// The disk.
+    pub disk: Disk,
+    /// The store.
+    pub store: Store,
+    /// The oracles.
+    pub oracles: Oracles,
+    /// The story, if somebody wants to hear it.
+    pub story: Story,
+    /// What was counted.
+    pub counts: Counts,
+    /// Hashes of all steps, if two runs are to be compared.
+    pub steps: Option<Vec<u64>>,
+    /// A planted defect of the simulator itself, to prove that the double run finds it.
+    pub planted: bool,
+    machine: Option<Machine>,
+    config: Config,
+    run: u32,
+    boot: u32,
+    queue: Queue<Happening>,
+    flows: BTreeMap<CallId, Flow>,
+    running: BTreeMap<CallId, (Running, Option<Kill>)>,
+    flushing: Option<Option<Kill>>,
+    attempts: BTreeMap<u32, u32>,
+    wake: Option<(Tick, u64)>,
+    generation: u64,
+    asleep_until: Tick,
+    wall_offset: i64,
+    healed_at: Option<Tick>,
+    in_step_at: Option<Tick>,
+    people: people::People,
+    hash: Canon,
+    effects: Vec<Effect>,
+    moved: Vec<Moved>,
+    same_tick: (Tick, u32),
+}
+
+/// What a run counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Steps of the machine.
+    pub steps: u64,
+    /// Starts of the process.
+    pub starts: u32,
+    /// Kills and power cuts.
+    pub kills: u32,
+    /// Time that was slept through.
+    pub slept: Ms,
+    /// Files that were read or exported.
+    pub downloads: u64,
+}
+
+impl World {
+    /// A world before its first moment.
+    pub fn new(options: Options, story: Story) -> Self {
+        let plan = Plan::new(options.seed, options.rates);
+        let config = Config {
+            seed: options.seed,
+            remotes: vec![(
+                RemoteId(0),
+                GateConfig {
+                    concurrency: options.concurrency,
+                    per_second: options.per_second,
+                },
+            )],
+            workspaces: vec![(UNIT, WorkspaceConfig::default())],
+        };
+        let server = Server::new(Shape {
+            page: options.page as usize,
+            bulk: options.bulk,
+            totals: options.totals,
+            hashes: options.hashes,
+        });
+        let mut world = Self {
+            oracles: Oracles::new(&options),
+            plan,
+            now: Tick(1_000),
+            server,
+            disk: Disk::default(),
+            store: Store::default(),
+            story,
+            counts: Counts::default(),
+            steps: None,
+            planted: false,
+            machine: None,
+            config,
+            run: 0,
+            boot: 1,
+            queue: Queue::new(),
+            flows: BTreeMap::new(),
+            running: BTreeMap::new(),
+            flushing: None,
+            attempts: BTreeMap::new(),
+            wake: None,
+            generation: 0,
+            asleep_until: Tick(0),
+            wall_offset: 0,
+            healed_at: None,
+            in_step_at: None,
+            people: people::People::default(),
+            hash: Canon::new(),
+            effects: Vec::new(),
+            moved: Vec::new(),
+            same_tick: (Tick(0), 0),
+            options,
+        };
+        world.populate();
+        world.queue.push(world.now, Happening::Start);
+        world.queue.push(world.now + Ms(500), Happening::Edit);
+        world.queue.push(world.now + Ms::mins(1), Happening::Minute);
+        world.queue.push(world.now + world.options.chaos, Happening::Heal);
+        world
+    }
+
+    /// Lives on until the healed world has had its time, is in step, or an oracle speaks.
+    pub fn live(&mut self) {
+        while !self.oracles.spoke() {
+            let Some(at) = self.queue.next_at() else {
+                return;
+            };
+            if self.over(at) {
+                return;
+            }
+            let Some((at, what)) = self.queue.pop() else {
+                return;
+            };
+            if at < self.asleep_until && !matches!(what, Happening::Edit) {
+                self.sleep_through(at, what);
+                continue;
+            }
+            self.now = at;
+            self.happen(what);
+        }
+    }
+
+    /// The rolling hash of all steps.
+    pub fn hash(&self) -> u64 {
+        use std::hash::Hasher;
+        self.hash.finish()
+    }
+
+    /// When the world healed.
+    pub fn healed_at(&self) -> Option<Tick> {
+        self.healed_at
+    }
+
+    /// How long after the healing the machine first said that it is in step.
+    pub fn in_step_after(&self) -> Ms {
+        match (self.in_step_at, self.healed_at) {
+            (Some(at), Some(healed)) => at - healed,
+            _ => Ms(0),
+        }
+    }
+
+    /// The machine, if its process lives.
+    pub fn machine(&self) -> Option<&Machine> {
+        self.machine.as_ref()
+    }
+
+    /// The present on both clocks.
+    pub fn both_clocks(&self) -> Now {
+        Now {
+            tick: self.now,
+            wall: Wall(self.wall()),
+        }
+    }
+
+    fn over(&self, at: Tick) -> bool {
+        self.healed_at
+            .is_some_and(|healed| at > healed + self.options.healed)
+    }
+
+    fn sleep_through(&mut self, at: Tick, what: Happening) {
+        // What was to happen during the sleep happens at its end; the faults that were
+        // still to come come after it.
+        let at = match what {
+            Happening::Heal => self.asleep_until + (at - self.now),
+            _ => self.asleep_until,
+        };
+        self.queue.push(at, what);
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Net(call) => self.net(call),
+            Happening::Disk(call) => self.disk_step(call),
+            Happening::Flush { run } if run == self.run => self.flush(),
+            Happening::Wake { generation } if generation == self.generation => {
+                self.wake = None;
+                self.tell(Event::Wake);
+            }
+            Happening::Hear { run, event } if run == self.run => self.tell(*event),
+            Happening::Start => self.start(),
+            Happening::StopDue { run } if run == self.run && self.machine.is_some() => {
+                self.oracles.fail(
+                    Oracle::StopInTime,
+                    "SIGTERM",
+                    "the process is still there 5 s after SIGTERM".into(),
+                );
+            }
+            Happening::Edit => self.other_client(),
+            Happening::Minute => self.minute(),
+            Happening::Unblock(path) => self.unblock(&path),
+            Happening::Heal => self.heal(),
+            Happening::Flush { .. }
+            | Happening::Wake { .. }
+            | Happening::Hear { .. }
+            | Happening::StopDue { .. } => {}
+        }
+    }
+
+    fn heal(&mut self) {
+        self.plan.heal();
+        self.healed_at = Some(self.now);
+        self.story.say(self.now, || "The world is healed: nothing fails any more.".into());
+        self.people_rest();
+        if self.machine.is_none() {
+            self.queue.push(self.now + Ms::secs(1), Happening::Start);
+        }
+        // Requests that would never be answered stay so: the machine has to give them up.
+    }
+
+    /// The wall clock in milliseconds.
+    fn wall(&self) -> u64 {
+        (WALL_START + self.now.0).saturating_add_signed(self.wall_offset)
+    }
+
+    /// Counts the attempts of one entity over all runs.
+    fn attempt(&mut self, entity: u32) -> u32 {
+        let next = self.attempts.entry(entity).or_default();
+        let this = *next;
+        *next += 1;
+        this
+    }
+
+    fn kill_address(&mut self, entity: u32, attempt: u32) -> Option<Kill> {
+        for (kind, phase) in [
+            (Kind::KillBefore, Phase::Before),
+            (Kind::KillDuring, Phase::During),
+            (Kind::KillAfter, Phase::After),
+        ] {
+            if let Some(bits) = self.plan.strikes(kind, entity, attempt) {
+                return Some(Kill {
+                    phase,
+                    power: false,
+                    bits,
+                });
+            }
+        }
+        let bits = self.plan.strikes(Kind::PowerCut, entity, attempt)?;
+        let phase = [Phase::Before, Phase::During, Phase::After][bits as usize % 3];
+        Some(Kill {
+            phase,
+            power: true,
+            bits: bits / 3,
+        })
+    }
+
+    /// Tells the machine something a little later, if its process still lives then.
+    fn say_later(&mut self, after: Ms, event: Event) {
+        let event = Box::new(event);
+        self.queue
+            .push(self.now + after, Happening::Hear { run: self.run, event });
+    }
+
+    /// Shows the oracles what moved on the disk.
+    fn disk_moved(&mut self) {
+        self.disk.take_moved(&mut self.moved);
+        for moved in self.moved.drain(..) {
+            self.oracles.moved(self.now, &moved, &self.server.truth, &self.disk);
+        }
+    }
+
+    /// What the oracles can only judge as a whole.
+    pub fn whole_check(&mut self) {
+        self.oracles.whole(self.now, &self.store, &self.disk);
+    }
+
+    fn exit_is_clean(exit: Exit) -> bool {
+        !matches!(exit, Exit::Stuck)
+    }
+}

@@ -1,0 +1,252 @@
+//! The other client, which edits remotely, and the person at this computer.
+
+use std::collections::BTreeMap;
+
+use landfall_core::effect::DiskOp;
+use landfall_core::files::entry::Odd;
+use landfall_core::hash::ContentHash;
+use landfall_core::path::RemotePath;
+use landfall_core::time::{Ms, Tick};
+
+use super::disk::Content;
+use super::server::hash_of;
+use super::{Happening, World};
+use crate::faults::{Kind, mix};
+
+/// What people did.
+#[derive(Clone, Debug, Default)]
+pub struct People {
+    /// Every path that ever was, in the order in which it was made.
+    paths: Vec<RemotePath>,
+    /// Makes bytes unlike all others.
+    versions: u64,
+    /// Edits of the other client.
+    edits: u32,
+    /// What the person last did to a path: the bytes that were saved, or `None` for a delete.
+    touched: BTreeMap<RemotePath, (Tick, Option<ContentHash>)>,
+}
+
+impl World {
+    /// What the person last did to a path.
+    pub fn touched(&self, path: &RemotePath) -> Option<(Tick, Option<ContentHash>)> {
+        self.people.touched.get(path).copied()
+    }
+
+    /// Paths that the person touched.
+    pub fn all_touched(
+        &self,
+    ) -> impl Iterator<Item = (&RemotePath, &(Tick, Option<ContentHash>))> {
+        self.people.touched.iter()
+    }
+
+    /// The files of the start.
+    pub(super) fn populate(&mut self) {
+        for n in 0..self.options.files {
+            let path = self.invent(u64::from(n));
+            let content = self.bytes();
+            self.server.truth.change(&path, Some(content), self.now);
+        }
+    }
+
+    /// A new path somewhere in a tree of some depth.
+    fn invent(&mut self, salt: u64) -> RemotePath {
+        let bits = self.plan.bits(210, salt as u32, self.people.paths.len() as u32);
+        let mut name = String::new();
+        for level in 0..bits % 6 {
+            name.push_str(&format!("/d{}", mix(bits >> 40 ^ level) % 3));
+        }
+        name.push_str(&format!("/f{}.md", self.people.paths.len()));
+        let path = RemotePath::parse(&name).unwrap_or_else(|e| unreachable!("{name}: {e}"));
+        self.people.paths.push(path.clone());
+        path
+    }
+
+    /// Bytes that nobody had before.
+    fn bytes(&mut self) -> Content {
+        self.people.versions += 1;
+        let mut bytes = [0; 32];
+        let mut word = mix(self.options.seed ^ self.people.versions);
+        for chunk in bytes.chunks_exact_mut(8) {
+            word = mix(word);
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        Content {
+            hash: ContentHash(bytes),
+            size: word % 5_000,
+        }
+    }
+
+    /// The other client does something.
+    pub(super) fn other_client(&mut self) {
+        self.people.edits += 1;
+        let bits = self.plan.bits(211, self.people.edits, 0);
+        let burst = if bits.is_multiple_of(23) { 1 + (bits >> 8 & 7) } else { 1 };
+        for n in 0..burst {
+            self.other_client_once(mix(bits ^ n));
+        }
+        if self.healed_at.is_some() {
+            return;
+        }
+        let every = self.options.edit_every.0;
+        let mut gap = every / 2 + mix(bits) % every;
+        if self.now < self.asleep_until {
+            gap *= 40;
+        }
+        self.queue.push(self.now + Ms(gap), Happening::Edit);
+    }
+
+    fn other_client_once(&mut self, bits: u64) {
+        let paths = self.people.paths.len() as u64;
+        let path = if bits % 100 < 12 && paths < 200 {
+            self.invent(bits)
+        } else {
+            self.people.paths[(mix(bits) % paths) as usize].clone()
+        };
+        let there = self.server.truth.now(&path).is_some_and(|v| v.content.is_some());
+        let content = if there && bits % 100 > 80 && self.server.truth.may_delete() {
+            None
+        } else if bits % 100 == 50 {
+            // Back to what it once was.
+            let old = self.server.truth.versions(&path).iter().find_map(|v| v.content);
+            Some(old.unwrap_or_else(|| self.bytes()))
+        } else {
+            Some(self.bytes())
+        };
+        if !there && content.is_none() {
+            return;
+        }
+        let n = self.server.truth.change(&path, content, self.now);
+        self.story.say(self.now, || match content {
+            None => format!("The other client deletes {path} (evt_{n})."),
+            Some(_) if there => format!("The other client changes {path} (evt_{n})."),
+            Some(_) => format!("The other client makes {path} (evt_{n})."),
+        });
+    }
+
+    /// What happens seldom.
+    pub(super) fn minute(&mut self) {
+        if self.healed_at.is_some() {
+            return;
+        }
+        self.queue.push(self.now + Ms::mins(1), Happening::Minute);
+        let minute = (self.now.0 / 60_000) as u32;
+        if let Some(bits) = self.plan.strikes(Kind::PersonEdit, minute, 0) {
+            self.person_edits(bits);
+        }
+        if let Some(bits) = self.plan.strikes(Kind::PersonDelete, minute, 0)
+            && let Some(path) = self.some_local(bits)
+        {
+            self.person_deletes(&path);
+        }
+        if let Some(bits) = self.plan.strikes(Kind::PersonBlocks, minute, 0)
+            && let Some(path) = self.some_local(bits)
+        {
+            self.person_blocks(&path, bits);
+        }
+        if let Some(bits) = self.plan.strikes(Kind::ClockStep, minute, 0) {
+            let by = [1_000, 3_600_000, 86_400_000 * 400][bits as usize % 3];
+            let by = if bits & 64 == 0 { by } else { -by };
+            self.wall_offset += by;
+            self.story.say(self.now, || {
+                let way = if by > 0 { "forward" } else { "back" };
+                format!("The wall clock jumps {way} by {}.", Ms(by.unsigned_abs()))
+            });
+        }
+        if self.plan.strikes(Kind::Term, minute, 0).is_some() {
+            self.terminate();
+        }
+        if self.plan.strikes(Kind::Sleep, minute, 0).is_some() {
+            self.story.say(self.now, || "The computer sleeps for twelve hours.".into());
+            self.asleep_until = self.now + Ms::hours(12);
+            self.counts.slept.0 += Ms::hours(12).0;
+        }
+    }
+
+    /// Between two steps of an operation a person may act.
+    pub(super) fn window(&mut self, op: &DiskOp) {
+        let path = match op {
+            DiskOp::Place { path, .. } | DiskOp::Remove { path, .. } => path,
+            _ => return,
+        };
+        let entity = hash_of(path.as_str()) as u32;
+        let on = self.plan.is_on(Kind::WindowEdit) || self.plan.is_on(Kind::WindowDelete);
+        if !on {
+            return;
+        }
+        let attempt = self.attempt(entity);
+        if self.plan.strikes(Kind::WindowEdit, entity, attempt).is_some() {
+            self.person_saves(path);
+        }
+        if self.plan.strikes(Kind::WindowDelete, entity, attempt).is_some() {
+            self.person_deletes(path);
+        }
+    }
+
+    fn person_edits(&mut self, bits: u64) {
+        let path = match self.some_local(bits) {
+            Some(path) if !bits.is_multiple_of(5) => path,
+            _ => self.invent(bits),
+        };
+        self.person_saves(&path);
+    }
+
+    fn person_saves(&mut self, path: &RemotePath) {
+        let content = self.bytes();
+        let wall = self.wall();
+        if !self.disk.person_writes(path, content, wall) {
+            return;
+        }
+        self.story.say(self.now, || format!("A person saves {path} here."));
+        self.people.touched.insert(path.clone(), (self.now, Some(content.hash)));
+        self.disk_moved();
+    }
+
+    fn person_deletes(&mut self, path: &RemotePath) {
+        if self.disk.file(path).is_none() {
+            return;
+        }
+        self.story.say(self.now, || format!("A person deletes {path} here."));
+        self.people.touched.insert(path.clone(), (self.now, None));
+        self.disk.person_sets(path, None);
+        self.disk_moved();
+    }
+
+    fn person_blocks(&mut self, path: &RemotePath, bits: u64) {
+        self.person_deletes(path);
+        let odd = if bits & 1 == 0 { Odd::Directory } else { Odd::Symlink };
+        self.story.say(self.now, || format!("A person puts a {odd:?} at {path}."));
+        self.disk.person_sets(path, Some(odd));
+        self.disk_moved();
+        let after = Ms::mins(1 + bits % 10);
+        self.queue.push(self.now + after, Happening::Unblock(path.clone()));
+    }
+
+    pub(super) fn unblock(&mut self, path: &RemotePath) {
+        if matches!(self.disk.look(path), landfall_core::files::entry::Found::Odd(_)) {
+            self.story.say(self.now, || format!("A person takes away what is at {path}."));
+            self.people.touched.insert(path.clone(), (self.now, None));
+            self.disk.person_sets(path, None);
+            self.disk_moved();
+        }
+    }
+
+    /// The world is healed: what is in the way goes.
+    pub(super) fn people_rest(&mut self) {
+        let blocked: Vec<RemotePath> = self
+            .people
+            .touched
+            .keys()
+            .filter(|path| matches!(self.disk.look(path), landfall_core::files::entry::Found::Odd(_)))
+            .cloned()
+            .collect();
+        for path in blocked {
+            self.unblock(&path);
+        }
+    }
+
+    fn some_local(&self, bits: u64) -> Option<RemotePath> {
+        let files = self.disk.files().count();
+        let pick = (mix(bits) as usize).checked_rem(files)?;
+        self.disk.files().nth(pick).map(|(path, _)| path.clone())
+    }
+}

@@ -1,0 +1,245 @@
+//! The process: it is started, told things, killed, and started again.
+
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use landfall_core::Machine;
+use landfall_core::decision::Decision;
+use landfall_core::effect::{Effect, Exit};
+use landfall_core::event::{Boot, Event, LastExit, Stop};
+use landfall_core::id::BlobId;
+use landfall_core::time::Ms;
+
+use super::disk::{Content, Fate};
+use super::server::hash_of;
+use super::{Happening, Kill, World};
+use crate::faults::mix;
+use crate::oracles::Oracle;
+
+static PLANTED: AtomicU64 = AtomicU64::new(0);
+
+/// More steps than this at one tick are a loop.
+const STEPS_PER_TICK: u32 = 20_000;
+
+impl World {
+    pub(super) fn start(&mut self) {
+        if self.machine.is_some() {
+            return;
+        }
+        let (run, same_boot, last) = self.store.open(self.boot);
+        self.run = run;
+        self.counts.starts += 1;
+        let last = match last {
+            None => LastExit::Never,
+            Some(true) => LastExit::Clean,
+            Some(false) => LastExit::Unclean,
+        };
+        let boot = if same_boot { Boot::Same } else { Boot::Other };
+        self.story.say(self.now, || format!("The process starts (run {run})."));
+        self.machine = Some(Machine::new(self.config.clone()));
+        self.oracles.started(run);
+        let mut rows = self.store.rows();
+        // In two batches, as an adapter may.
+        let rest = rows.split_off(rows.len() / 2);
+        self.tell(Event::Load(rows));
+        self.tell(Event::Load(rest));
+        self.tell(Event::Start { run, boot, last });
+    }
+
+    /// One step of the machine, and everything that it wants.
+    pub(super) fn tell(&mut self, event: Event) {
+        let now = self.both_clocks();
+        let Some(machine) = &mut self.machine else {
+            return;
+        };
+        self.counts.steps += 1;
+        if self.same_tick.0 == self.now {
+            self.same_tick.1 += 1;
+        } else {
+            self.same_tick = (self.now, 0);
+        }
+        if self.same_tick.1 > STEPS_PER_TICK {
+            self.oracles.fail(Oracle::NoLoop, "steps", "the machine goes round without time passing".into());
+            return;
+        }
+        (now.tick.0, now.wall.0).hash(&mut self.hash);
+        event.hash(&mut self.hash);
+        if self.planted && self.counts.steps == 100 {
+            // The planted defect: something that outlives a run leaks into it.
+            PLANTED.fetch_add(1, Ordering::Relaxed).hash(&mut self.hash);
+        }
+        self.oracles.heard(self.now, &event, &self.disk);
+        let mut effects = std::mem::take(&mut self.effects);
+        machine.step(now, event, &mut effects);
+        for effect in &effects {
+            effect.hash(&mut self.hash);
+        }
+        if let Some(steps) = &mut self.steps {
+            steps.push(self.hash.finish());
+        }
+        for effect in &effects {
+            self.oracles.wanted(self.now, effect, &self.store, &self.server.truth, &self.disk);
+        }
+        self.shuffle(&mut effects);
+        for effect in effects.drain(..) {
+            if self.machine.is_none() {
+                break;
+            }
+            self.carry_out(effect);
+        }
+        effects.clear();
+        self.effects = effects;
+        self.plan_wake();
+        if self.counts.steps % 512 == 0 {
+            self.whole_check();
+        }
+    }
+
+    /// All effects of a step may be carried out in any order, but commits keep theirs.
+    fn shuffle(&mut self, effects: &mut [Effect]) {
+        if effects.len() < 2 {
+            return;
+        }
+        let mut bits = self.plan.bits(202, self.counts.steps as u32, 0);
+        for i in (1..effects.len()).rev() {
+            bits = mix(bits);
+            effects.swap(i, (bits % (i as u64 + 1)) as usize);
+        }
+        let commits: Vec<usize> = (0..effects.len())
+            .filter(|i| matches!(effects[*i], Effect::Commit { .. }))
+            .collect();
+        // Few: put them back in order by exchanging neighbours.
+        for pass in 0..commits.len() {
+            for i in 1..commits.len() - pass {
+                if number(&effects[commits[i - 1]]) > number(&effects[commits[i]]) {
+                    effects.swap(commits[i - 1], commits[i]);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Ask {
+                call,
+                request,
+                credit,
+                ..
+            } => self.ask(call, request, credit),
+            Effect::More { call, credit } => self.more(call, credit),
+            Effect::Cancel { call } => self.cancel(call),
+            Effect::Disk { call, op, .. } => self.disk_begin(call, op),
+            Effect::Commit { seq, changes, .. } => self.commit(seq, changes),
+            Effect::Note { decision, .. } => {
+                if self.healed_at.is_some() && matches!(decision, Decision::InStep { .. }) {
+                    self.in_step_at = Some(self.now);
+                }
+                self.story.say(self.now, || format!("Landfall: {decision}."));
+            }
+            Effect::Exit(exit) => self.exit(exit),
+        }
+    }
+
+    fn plan_wake(&mut self) {
+        let Some(machine) = &self.machine else {
+            return;
+        };
+        let wanted = machine.next_wake().map(|(at, _)| at.max(self.now));
+        if wanted == self.wake.map(|(at, _)| at) {
+            return;
+        }
+        self.generation += 1;
+        self.wake = wanted.map(|at| (at, self.generation));
+        if let Some((at, generation)) = self.wake {
+            self.queue.push(at, Happening::Wake { generation });
+        }
+    }
+
+    /// The process ends by its own will.
+    fn exit(&mut self, exit: Exit) {
+        self.story.say(self.now, || format!("The process exits: {exit:?}."));
+        self.oracles.exited(self.now, exit, !self.running.is_empty() || self.store.pending() > 0);
+        if Self::exit_is_clean(exit) {
+            while let Some(commit) = self.store.flush_one() {
+                self.oracles.durable(self.now, &commit, &self.store, &self.server.truth, &self.disk);
+            }
+            self.store.close();
+        }
+        self.gone(Ms::secs(5));
+    }
+
+    /// The process is killed, or the power fails.
+    pub(super) fn die(&mut self, kill: Kill, when: &dyn Fn() -> String) {
+        self.counts.kills += 1;
+        self.story.say(self.now, || {
+            let what = if kill.power { "The power fails" } else { "kill -9" };
+            format!("{what} {}.", when())
+        });
+        for (call, flow) in &self.flows {
+            // A body that was being written leaves a stray file.
+            if let Some(part) = flow.half_written() {
+                let blob = BlobId { call: *call, part };
+                let half = Content {
+                    hash: landfall_core::hash::ContentHash([7; 32]),
+                    size: 1,
+                };
+                self.disk.stage(blob, half, WALL);
+            }
+        }
+        if kill.power {
+            self.boot += 1;
+            let cut = u64::from(self.boot);
+            let bits = mix(kill.bits);
+            let (lost, torn) = self.disk.power_cut(bits % 1_300, |place| {
+                match mix(bits ^ cut ^ hash_of(&format!("{place:?}"))) % 3 {
+                    0 => Fate::Whole,
+                    1 => Fate::Empty,
+                    _ => Fate::Torn,
+                }
+            });
+            self.story.say(self.now, || {
+                format!("{lost} changes of the disk are lost and {torn} files are torn.")
+            });
+        }
+        self.disk_moved();
+        let wait = mix(kill.bits ^ 1) % 4;
+        self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]));
+    }
+
+    /// The process is gone, and is started again after a while.
+    fn gone(&mut self, wait: Ms) {
+        self.machine = None;
+        self.flows.clear();
+        self.running.clear();
+        self.flushing = None;
+        let lost = self.store.kill();
+        if lost > 0 {
+            self.story.say(self.now, || format!("{lost} commits were not durable and are lost."));
+        }
+        self.wake = None;
+        self.generation += 1;
+        self.oracles.gone();
+        self.queue.push(self.now + wait, Happening::Start);
+    }
+
+    pub(super) fn terminate(&mut self) {
+        if self.machine.is_none() {
+            return;
+        }
+        self.story.say(self.now, || "SIGTERM.".into());
+        self.oracles.told_to_stop();
+        let run = self.run;
+        self.queue.push(self.now + Ms(5_001), Happening::StopDue { run });
+        self.tell(Event::Stop(Stop::Graceful));
+    }
+}
+
+/// Stray bytes have no time that matters.
+const WALL: u64 = 0;
+
+fn number(effect: &Effect) -> u64 {
+    match effect {
+        Effect::Commit { seq, .. } => seq.0,
+        _ => 0,
+    }
+}

@@ -1,0 +1,132 @@
+//! A simulated store: encoded rows, and commits that become durable in order and later.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use landfall_core::effect::Change;
+use landfall_core::id::CommitSeq;
+use landfall_core::path::RemotePath;
+use landfall_core::row::{EntryRow, MirrorRow, Of, Row, RowTable, StoredRow, Value};
+
+/// The store of one workspace.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    /// What survives everything.
+    table: RowTable,
+    /// The same, decoded, for those who watch.
+    view: View,
+    /// Commits of this run that are not durable yet.
+    pending: VecDeque<Commit>,
+    /// Starts so far.
+    run: u32,
+    /// The boot in which the last run began.
+    boot: Option<u32>,
+    /// Whether the last run ended with an [`Exit`](landfall_core::effect::Effect::Exit).
+    clean: bool,
+}
+
+/// One commit on its way.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// Its number.
+    pub seq: CommitSeq,
+    /// Its changes.
+    pub changes: Vec<Change>,
+}
+
+/// The durable rows, decoded.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Where the mirror stands.
+    pub mirror: Option<MirrorRow>,
+    /// What is known of each path.
+    pub entries: BTreeMap<RemotePath, EntryRow>,
+}
+
+impl Store {
+    /// Opens the store: counts and commits the start. Returns the counter, whether the last
+    /// run was in this boot, and whether it ended cleanly (`None`: there was none).
+    pub fn open(&mut self, boot: u32) -> (u32, bool, Option<bool>) {
+        let last = (self.run > 0).then_some(self.clean);
+        let same = self.boot == Some(boot);
+        self.run += 1;
+        self.boot = Some(boot);
+        self.clean = false;
+        self.pending.clear();
+        (self.run, same, last)
+    }
+
+    /// All durable rows, as they are stored.
+    pub fn rows(&self) -> Vec<StoredRow> {
+        self.table.rows()
+    }
+
+    /// The durable rows, decoded.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Takes a commit in.
+    pub fn commit(&mut self, seq: CommitSeq, changes: Vec<Change>) {
+        self.pending.push_back(Commit { seq, changes });
+    }
+
+    /// How many commits are not durable.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Makes the oldest pending commit durable.
+    pub fn flush_one(&mut self) -> Option<Commit> {
+        let commit = self.pending.pop_front()?;
+        self.table.apply(&commit.changes);
+        for change in &commit.changes {
+            self.view.apply(change);
+        }
+        Some(commit)
+    }
+
+    /// The process is gone, and with it what was not durable.
+    pub fn kill(&mut self) -> usize {
+        let lost = self.pending.len();
+        self.pending.clear();
+        lost
+    }
+
+    /// The process carried out an exit.
+    pub fn close(&mut self) {
+        self.clean = true;
+    }
+
+    /// Whether the decoded view is what the encoded rows say.
+    pub fn agrees(&self) -> bool {
+        let mut view = View::default();
+        for stored in self.table.rows() {
+            match Row::decode(&stored) {
+                Ok(row) => view.apply(&Change::Put(row)),
+                Err(_) => return false,
+            }
+        }
+        view.mirror == self.view.mirror && view.entries == self.view.entries
+    }
+}
+
+impl View {
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(row) => match &row.value {
+                Value::Mirror(mirror) => self.mirror = Some(mirror.clone()),
+                Value::Entry(path, entry) => {
+                    self.entries.insert(path.clone(), entry.clone());
+                }
+                Value::Frontier(..) => {}
+            },
+            Change::Delete(key) => match &key.of {
+                Of::Mirror => self.mirror = None,
+                Of::Entry(path) => {
+                    self.entries.remove(path);
+                }
+                Of::Frontier(_) => {}
+            },
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! `landfall mount`, `status` and `why`, as a person and a supervisor meet them: real
+//! processes, real sockets, exit codes.
+
+mod support;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use landfall::serve::{Chaos, Running};
+use landfall_core::time::Wall;
+use landfall_reference::faults::FaultPlan;
+use landfall_reference::server::{Content, Server};
+use support::{Place, remote, serving, text};
+use tokio::time::timeout;
+
+fn workspace() -> Server {
+    let mut server = Server::default();
+    server.put("/docs/a.md", Content::new(*b"# hello a\n"), Wall(1_000));
+    server.put("/docs/deep/er/b.bin", Content::new(vec![0, 1, 0xff]), Wall(2_000));
+    server.put("/c.txt", Content::new(*b"c"), Wall(3_000));
+    server
+}
+
+/// Runs to the end; a mount that hangs fails the test.
+async fn run(mut command: Command) -> (i32, String) {
+    let ended = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = timeout(Duration::from_secs(60), ended).await.expect("it ends").unwrap();
+    (output.status.code().unwrap_or(-1), text(&output))
+}
+
+/// Waits for a mount to say something in its log.
+async fn says(place: &Place, what: &str) {
+    let begin = Instant::now();
+    while !place.log().contains(what) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "no `{what}` in:\n{}", place.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn terminate(child: &std::process::Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+}
+
+async fn mounted(place: &Place, server: &Running) {
+    let (code, output) = run(place.mount(server, &["--once"])).await;
+    assert_eq!(code, 0, "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_brings_everything_and_exits_0() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    mounted(&place, &server).await;
+    assert_eq!(place.files(), remote(&server));
+    let before = server.log().records().len();
+    mounted(&place, &server).await;
+    assert_eq!(server.log().records().len(), before + 1, "nothing changed: one request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_directory_is_mirrored_to_the_root() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    let (code, output) = run(place.mount(&server, &["--once", "--remote-path", "/docs"])).await;
+    assert_eq!(code, 0, "{output}");
+    let names: Vec<String> = place.files().into_keys().collect();
+    assert_eq!(names, ["/a.md", "/deep/er/b.bin"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_follows_and_stops_within_five_seconds() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    let mut child = place.spawn(&server, &["--interval", "1s"]);
+    says(&place, "in step: 3 files").await;
+    server.with(|server| {
+        server.put("/c.txt", Content::new(*b"changed"), Wall(4_000));
+        server.put("/new.md", Content::new(*b"new"), Wall(5_000));
+        server.delete("/docs/a.md", Wall(6_000));
+    });
+    let begin = Instant::now();
+    while place.files() != remote(&server) {
+        assert!(begin.elapsed() < Duration::from_secs(30), "{}", place.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let begin = Instant::now();
+    terminate(&child);
+    let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!([Some(0), Some(143)].contains(&status.code()), "{status:?}");
+    assert!(place.path("mirror/.relay/trash").exists(), "what was deleted is in the trash");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_in_the_middle_of_a_bootstrap_keeps_what_arrived() {
+    let mut workspace = Server::default();
+    workspace.add_sample(7, 1_000, Wall(1_000));
+    let (place, server) = (Place::new(), serving(workspace).await);
+    server.set_pace(landfall::serve::Pace { files: 200, bytes: 0 });
+    let mut child = place.spawn(&server, &["--once"]);
+    server.log().wait_for(|log| log.delivered() >= 300).await;
+    let begin = Instant::now();
+    terminate(&child);
+    let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert_eq!(status.code(), Some(143), "work is left, and recorded");
+    assert!(place.placed().len() >= 200, "{}", place.placed().len());
+    assert!(place.strays().is_empty());
+    server.set_pace(landfall::serve::Pace::default());
+    mounted(&place, &server).await;
+    assert_eq!(place.files(), remote(&server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_mount_is_refused_with_11() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    let mut child = place.spawn(&server, &[]);
+    says(&place, "in step").await;
+    let (code, output) = run(place.mount(&server, &["--once"])).await;
+    assert_eq!(code, 11, "{output}");
+    assert!(output.contains("another landfall keeps"), "{output}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    mounted(&place, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_came_back_empty_is_refused_with_78() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    mounted(&place, &server).await;
+    std::fs::remove_dir_all(place.mirror()).unwrap();
+    let (code, output) = run(place.mount(&server, &["--once"])).await;
+    assert_eq!(code, 20, "a known root that is missing: {output}");
+    std::fs::create_dir(place.mirror()).unwrap();
+    let (code, output) = run(place.mount(&server, &["--once"])).await;
+    assert_eq!(code, 78, "{output}");
+    let dir = place.mirror().display().to_string();
+    let (code, output) = run(place.landfall(&["forget", &dir])).await;
+    assert_eq!(code, 0, "{output}");
+    mounted(&place, &server).await;
+    assert_eq!(place.files(), remote(&server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_workspace_in_the_same_directory_is_refused_with_78() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    mounted(&place, &server).await;
+    let (code, output) = run(place.mount(&server, &["--once", "--workspace", "other"])).await;
+    // clap takes an option once.
+    assert_eq!(code, 2, "{output}");
+    let (url, dir) = (server.base_url(), place.mirror().display().to_string());
+    let args = ["mount", "--base-url", &url, "--workspace", "x", "--local-dir", &dir, "--once"];
+    let (code, output) = run(place.landfall(&args)).await;
+    assert_eq!(code, 78, "{output}");
+    assert_eq!(place.files(), remote(&server), "nothing was touched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incomplete_once_never_exits_0() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    let plan = FaultPlan::all_on(1).only(&["poisoned-file".parse().unwrap()]);
+    server.set_chaos(Chaos { plan, ..Chaos::default() });
+    let (code, output) = run(place.mount(&server, &["--once"])).await;
+    assert!([0, 3].contains(&code), "{output}");
+    assert_eq!(code == 0, place.files() == remote(&server), "{output}");
+
+    // Nobody is there.
+    let gone = Place::new();
+    let dir = gone.mirror().display().to_string();
+    let url = "http://127.0.0.1:1";
+    let args = ["mount", "--base-url", url, "--workspace", "w", "--local-dir", &dir];
+    let args: Vec<&str> = args.into_iter().chain(["--once", "--timeout", "3s"]).collect();
+    let (code, output) = run(gone.landfall(&args)).await;
+    assert_eq!(code, 75, "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_is_needed_and_shows_nowhere() {
+    let config = landfall::serve::ServerConfig {
+        server: workspace(),
+        token: Some("s3cret-token".into()),
+        ..Default::default()
+    };
+    let (place, server) = (Place::new(), landfall::serve::start(config).await.unwrap());
+    let (code, output) = run(place.mount(&server, &["--once"])).await;
+    assert_eq!(code, 4, "{output}");
+    let trace = place.path("trace.jsonl").display().to_string();
+    let mut command = place.mount(&server, &["--once", "--trace", &trace]);
+    command.env("RELAYFILE_TOKEN", "s3cret-token").env("LANDFALL_LOG", "trace");
+    let (code, output) = run(command).await;
+    assert_eq!(code, 0, "{output}");
+    assert!(!output.contains("s3cret"), "{output}");
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(!trace.contains("s3cret") && trace.contains("rev_1"));
+    let state = std::fs::read(place.path("mirror/.relay/state.db")).unwrap();
+    assert!(!state.windows(6).any(|bytes| bytes == b"s3cret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_name_changes_nothing_outside_the_root() {
+    let mut server = workspace();
+    for name in ["/../escaped", "/a/../../escaped", "//double", "/.relay/state.db", "/x/./y"] {
+        server.put(name, Content::new(*b"hostile"), Wall(9_000));
+    }
+    let (place, server) = (Place::new(), serving(server).await);
+    let (code, output) = run(place.mount(&server, &["--once"])).await;
+    assert_eq!(code, 3, "in step but for four names that can not be placed: {output}");
+    assert!(!place.path("escaped").exists());
+    let names: Vec<String> = place.files().into_keys().collect();
+    assert_eq!(names, ["/c.txt", "/docs/a.md", "/docs/deep/er/b.bin"]);
+    assert_eq!(std::fs::read_dir(place.path("")).unwrap().count(), 2, "the mirror and the state");
+}
+
+/// Replaces what differs from run to run.
+fn stable(place: &Place, text: &str) -> String {
+    let text = text.replace(&place.mirror().display().to_string(), "MIRROR");
+    text.lines()
+        .map(|line| match line.split_once("last in step: ").or(line.split_once("in_step_at\": ")) {
+            Some((before, _)) => format!("{before}AT"),
+            None => line.to_string(),
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_and_why_with_the_daemon_dead() {
+    // Must show: verdict ok, three files in step, not running; and for /c.txt that both sides
+    // have the same version, so that nothing is done.
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    let dir = place.mirror().display().to_string();
+    let (code, output) = run(place.landfall(&["status", "--local-dir", "/nowhere"])).await;
+    assert_eq!(code, 10, "{output}");
+    mounted(&place, &server).await;
+
+    let (code, output) = run(place.landfall(&["status", "--local-dir", &dir])).await;
+    assert_eq!(code, 0, "{output}");
+    insta::assert_snapshot!("status", stable(&place, &output));
+    let (code, output) = run(place.landfall(&["status", "--json", "--local-dir", &dir])).await;
+    assert_eq!(code, 0, "{output}");
+    let json: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(json["verdict"], "ok");
+    insta::assert_snapshot!("status_json", stable(&place, &output));
+
+    let (code, output) = run(place.landfall(&["why", "/c.txt", "--local-dir", &dir])).await;
+    assert_eq!(code, 0, "{output}");
+    insta::assert_snapshot!("why_in_step", output);
+    // A local edit stays in place, because the mirror only pulls.
+    std::fs::write(place.mirror().join("c.txt"), "mine").unwrap();
+    let (code, output) = run(place.landfall(&["why", "c.txt", "--local-dir", &dir])).await;
+    assert_eq!(code, 0, "{output}");
+    assert!(output.contains("it changed here and the mirror only pulls, so it stays"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_edit_survives_a_remote_change_as_a_conflict_copy() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    mounted(&place, &server).await;
+    std::fs::write(place.mirror().join("c.txt"), "mine").unwrap();
+    mounted(&place, &server).await;
+    assert_eq!(std::fs::read(place.mirror().join("c.txt")).unwrap(), b"mine");
+    server.with(|server| server.put("/c.txt", Content::new(*b"theirs"), Wall(9_000)));
+    mounted(&place, &server).await;
+    assert_eq!(std::fs::read(place.mirror().join("c.txt")).unwrap(), b"theirs");
+    let copies = std::fs::read_dir(place.path("mirror/.relay/conflicts")).unwrap();
+    let copies: Vec<_> = copies.map(|copy| std::fs::read(copy.unwrap().path()).unwrap()).collect();
+    assert_eq!(copies, [b"mine".to_vec()]);
+}
