@@ -4,7 +4,7 @@
 //! the content is decoded on its way; when it comes after, the staged text is decoded in a
 //! second pass.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::read::DecoderReader;
@@ -125,7 +125,7 @@ impl Parser {
             let n = match from.read(&mut buffer) {
                 Ok(0) => return Ok(staged.finish()),
                 Ok(n) => n,
-                Err(why) => return Err(content_failed(why)),
+                Err(_) => return Err(Failed::malformed()),
             };
             staged.write_all(&buffer[..n])?;
             unsaid += n as u64;
@@ -135,20 +135,6 @@ impl Parser {
                 unsaid = 0;
             }
         }
-    }
-}
-
-/// The content could not be read: the body ended, or it is not what it says.
-pub(super) fn content_failed(why: io::Error) -> Failed {
-    let is_body =
-        |why: &io::Error| why.get_ref().is_some_and(|why| why.is::<super::body::BodyEnd>());
-    match why.kind() {
-        io::ErrorKind::UnexpectedEof => Failed::new(Blame::Unknown, Fault::Cut),
-        _ if is_body(&why) => why.into(),
-        _ => match why.downcast::<struson::reader::ReaderError>() {
-            Ok(why) => why.into(),
-            Err(_) => Failed::malformed(),
-        },
     }
 }
 
@@ -167,7 +153,7 @@ fn error(json: &mut Json) -> Result<(Blame, Fault), Failed> {
         #[serde(default)]
         status: u16,
     }
-    let refused: Refused = json.deserialize_next().map_err(|_| Failed::malformed())?;
+    let refused: Refused = json.deserialize_next()?;
     let status = match (refused.status, refused.code.as_str()) {
         (0, "not_found") => 404,
         (0, "forbidden") => 403,

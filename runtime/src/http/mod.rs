@@ -184,3 +184,6 @@ impl From<answer::Failed> for Outcome {
         Outcome::Failed { blame, why, retry_after }
     }
 }
+
+#[cfg(test)]
+mod tests;
