@@ -3,9 +3,12 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+/// A demo that fails keeps its directory, so each gets a place that goes away.
 fn demo(flags: &[&str]) -> Output {
+    let place = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
-    command.arg("demo").args(flags).output().unwrap()
+    command.arg("demo").args(flags).env("TMPDIR", place.path());
+    command.output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

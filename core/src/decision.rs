@@ -146,6 +146,8 @@ pub enum Doubtful {
     Short { seen: u64, known: u64 },
     /// It shows fewer files than the server itself counts.
     BelowTotal { seen: u64, total: u64 },
+    /// It shows directories that turn out to be empty, which a directory can not be.
+    Hollow { directories: u64 },
     /// It leaves out files that are known.
     Missing { missing: u64 },
 }
@@ -357,6 +359,9 @@ impl fmt::Display for Doubtful {
             }
             Doubtful::BelowTotal { seen, total } => {
                 write!(f, "it shows {seen} files where the server counts {total}")
+            }
+            Doubtful::Hollow { directories } => {
+                write!(f, "it shows {directories} directories that were then listed empty")
             }
             Doubtful::Missing { missing } => write!(f, "it leaves out {missing} known files"),
         }

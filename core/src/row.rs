@@ -139,7 +139,7 @@ pub enum Position {
 }
 
 /// A traversal that was begun. It is resumed after a restart.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct TraversalRow {
     /// Counts traversals from 1. Entries remember the last that saw them.
     pub id: u32,
@@ -151,6 +151,10 @@ pub struct TraversalRow {
     pub total: Option<u64>,
     /// A directory could not be listed, so what is missing proves nothing.
     pub partial: bool,
+    /// Directories that their parent showed and that were then listed empty. A directory
+    /// exists only through its files, so one of the two listings was wrong.
+    #[serde(default)]
+    pub hollow: u64,
     /// Whether it still goes on.
     pub open: bool,
 }

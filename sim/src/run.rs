@@ -235,7 +235,11 @@ fn differing(world: &World) -> Option<RemotePath> {
             return false;
         };
         let local = world.disk.file(path).map(|file| file.content.hash);
-        local == left && truth.now(path).is_none_or(|v| v.at <= touched)
+        local == left
+            && truth.now(path).is_none_or(|v| {
+                // An edit here wins over a delete there.
+                v.at <= touched || v.content.is_none() && left.is_some()
+            })
     };
     for (path, _, content) in truth.files() {
         let same = world.disk.file(path).is_some_and(|file| file.content.hash == content.hash);

@@ -39,7 +39,7 @@ impl Mirror {
 
     pub(super) fn next_traversal(&self) -> TraversalRow {
         let id = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id) + 1;
-        TraversalRow { id, tag: self.horizon(), seen: 0, total: None, partial: false, open: true }
+        TraversalRow { id, tag: self.horizon(), open: true, ..TraversalRow::default() }
     }
 
     pub(super) fn ask_export(&mut self, cx: &mut Cx<'_>) {

@@ -40,6 +40,7 @@ impl Mirror {
             _ if seen == 0 => Some(Doubtful::Empty),
             _ if known >= KNOWN_FLOOR && seen * 2 < known => Some(Doubtful::Short { seen, known }),
             Some(total) if seen < total => Some(Doubtful::BelowTotal { seen, total }),
+            _ if traversal.hollow > 0 => Some(Doubtful::Hollow { directories: traversal.hollow }),
             _ => None,
         };
         let confirmed = match (&suspicion, &before) {
@@ -49,7 +50,7 @@ impl Mirror {
             (Some(_), Some(doubt)) => apart && !matches!(doubt.why, Doubtful::Missing { .. }),
             _ => false,
         };
-        let believed = (suspicion.is_none() || confirmed) && !traversal.partial;
+        let believed = suspicion.is_none() || confirmed;
         let missing = match traversal.partial {
             true => 0,
             false => files.left_out(cx, traversal.id, traversal.tag, apart),

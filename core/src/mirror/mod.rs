@@ -399,6 +399,8 @@ impl Mirror {
             row.epoch += 1;
             row.position = None;
             row.believed = false;
+            // The new position says nothing about files before the new listing is sealed.
+            row.complete = false;
             row.doubt = None;
             row.arrived = 0;
             if let Some(traversal) = &mut row.traversal {

@@ -137,12 +137,14 @@ impl Mirror {
     ) {
         self.answers += 1;
         let Some((_, (dir, front))) = self.frontier.first_key_value() else { return };
+        let is_base = *dir == self.config.base;
         if next.is_some() && next == front.cursor {
             // It would go round for ever.
             return self.page_again(cx, Fault::Malformed);
         }
+        let hollow = !is_base && front.cursor.is_none() && front.reached.is_none();
         self.page_tries = 0;
-        if *dir == self.config.base && total.is_some() {
+        if is_base && total.is_some() {
             self.change(cx, |row| {
                 if let Some(traversal) = &mut row.traversal {
                     traversal.total = total;
@@ -153,6 +155,13 @@ impl Mirror {
             self.progress += 1;
             self.change_front(cx, |row| *row = FrontierRow { cursor: next, ..row.with_order() });
             return self.ask_page(cx);
+        }
+        if hollow {
+            self.change(cx, |row| {
+                if let Some(traversal) = &mut row.traversal {
+                    traversal.hollow += 1;
+                }
+            });
         }
         self.pop_dir(cx, files);
     }

@@ -34,9 +34,18 @@ pub(super) struct Promise {
     upto: u64,
     /// It is new: everything has to be there.
     pub(super) whole: bool,
+    /// Without a feed rows are not counted by it.
+    by_listing: bool,
+    /// Known files that the listing left out are durably in doubt.
+    doubted: bool,
 }
 
 impl Cursor {
+    /// The events that the durable row promises to have applied.
+    pub(super) fn promised(&self) -> Option<u64> {
+        self.promised
+    }
+
     pub(super) fn served(&mut self, request: &Request, truth: &Truth) {
         if matches!(request, Request::Tip) {
             self.located = truth.tip();
@@ -57,7 +66,10 @@ impl Cursor {
         if !has_mirror {
             return None;
         }
-        let now = store.view().mirror.as_ref().and_then(|row| self.promise(row));
+        let row = store.view().mirror.as_ref();
+        let now = row.and_then(|row| self.promise(row));
+        let by_listing = row.is_some_and(|row| row.position == Some(Position::NoFeed));
+        let doubted = row.is_some_and(|row| row.doubt.is_some());
         let before = std::mem::replace(&mut self.promised, now);
         let upto = now?;
         match before {
@@ -66,11 +78,15 @@ impl Cursor {
                 from,
                 upto,
                 whole: false,
+                by_listing,
+                doubted,
             }),
             None => Some(Promise {
                 from: 0,
                 upto,
                 whole: true,
+                by_listing,
+                doubted,
             }),
         }
     }
@@ -102,19 +118,21 @@ impl Cursor {
             };
             let row = store.view().entries.get(path);
             let known = row.is_some_and(|row| {
-                row.remote == Remote::Unknown || row.remote.at().n >= version.n
+                promise.by_listing
+                    || row.remote == Remote::Unknown
+                    || row.remote.at().n >= version.n
             });
             let untouched = !self.touched.contains(path);
             let accounted = match version.content {
                 Some(_) => known,
-                None => known || row.is_none() && (disk.file(path).is_none() || !untouched),
+                None => known || promise.doubted || row.is_none() && (disk.file(path).is_none() || !untouched),
             };
             if !accounted {
                 let upto = promise.upto;
                 return Err((
                     path.to_string(),
                     format!(
-                        "the durable position evt_{upto} covers evt_{} of {path}, and no durable row knows of it",
+                        "the durable position evt_{upto} covers evt_{} of {path}, and the durable row does not: {row:?}",
                         version.n
                     ),
                 ));
@@ -145,6 +163,10 @@ impl Cursor {
             let Some(covered) = truth.newest_with(path, &base.hash) else {
                 continue;
             };
+            // What is newer than the position is not covered by it.
+            if covered > promise.upto {
+                continue;
+            }
             judged += 1;
             let safe = disk
                 .sealed_at(path)

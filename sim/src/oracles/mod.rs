@@ -253,7 +253,8 @@ impl Oracles {
         self.rule(Oracle::CommitOrder, ruling);
         let ruling = self.deletes.wanted(effect, truth);
         self.rule(Oracle::NoDeleteOnOneListing, ruling);
-        let ruling = self.refetch.wanted(effect, &self.deletes, store, truth, disk);
+        let promised = self.cursor.promised();
+        let ruling = self.refetch.wanted(effect, promised, &self.deletes, store, truth, disk);
         self.rule(Oracle::NoRefetch, ruling);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A read of a file is judged when the durable row says that both sides have a version, that
 //! version is still the server's, and its bytes are sealed at the path. A machine that was
-//! given a reason to doubt (a listing that left the file out, a person's hand) may ask.
+//! given a reason to doubt (a version newer than the durable position, a listing that left the file out, a person's hand) may ask.
 
 use std::collections::BTreeSet;
 
@@ -31,6 +31,7 @@ impl Refetch {
     pub(super) fn wanted(
         &self,
         effect: &Effect,
+        promised: Option<u64>,
         deletes: &Deletes,
         store: &Store,
         truth: &Truth,
@@ -51,6 +52,7 @@ impl Refetch {
             };
             let same = truth.now(path).is_some_and(|v| {
                 v.content.is_some_and(|c| c.hash == base.hash)
+                    && Some(v.n) <= promised
                     && base.revision.0 == format!("rev_{}", v.revision)
             });
             if same

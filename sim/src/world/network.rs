@@ -6,6 +6,7 @@ use landfall_core::effect::Request;
 use landfall_core::event::{Event, Fetched, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::id::{BlobId, CallId};
+use landfall_core::path::RemotePath;
 use landfall_core::time::Ms;
 
 use super::server::{Asked, End, Piece, Reply, Sent, hash_of};
@@ -260,7 +261,11 @@ impl World {
             end,
             think,
             pace,
-        } = self.server.serve(&flow.request, asked, &mut self.plan);
+        } = {
+            let rows = self.store.view();
+            let known = |path: &RemotePath| rows.entries.contains_key(path);
+            self.server.serve(&flow.request, asked, &mut self.plan, &known)
+        };
         if self.story.on {
             for address in self.plan.fired()[struck..].to_vec() {
                 let request = name(&flow.request);

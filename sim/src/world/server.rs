@@ -77,6 +77,54 @@ pub struct Server {
     handed: u64,
 }
 
+/// A listing that hides fewer unknown files than this could be hidden itself by the files that
+/// others make meanwhile.
+const HIDDEN_MIN: usize = 10;
+
+/// What a listing or an export hides.
+#[derive(Clone, Copy, Debug)]
+enum Lie {
+    No,
+    /// Everything.
+    Empty { bits: u64, unknown: bool },
+    /// Some files, or whole directories.
+    Short { bits: u64, unknown: bool },
+}
+
+impl Lie {
+    fn pick(empty: Option<u64>, short: Option<u64>) -> Self {
+        match (empty, short) {
+            (Some(bits), _) => Lie::Empty { bits, unknown: false },
+            (None, Some(bits)) => Lie::Short { bits, unknown: false },
+            (None, None) => Lie::No,
+        }
+    }
+
+    fn hides(&self, dir: &str, path: &RemotePath, known: &dyn Fn(&RemotePath) -> bool) -> bool {
+        let (hidden, unknown) = match *self {
+            Lie::No => return false,
+            Lie::Empty { unknown, .. } => (true, unknown),
+            Lie::Short { bits, unknown } => {
+                let rest = &path.as_str()[dir.trim_end_matches('/').len() + 1..];
+                // Half of them hide whole directories.
+                let name = match rest.split_once('/') {
+                    Some((first, _)) if bits & 1 == 0 => first,
+                    _ => rest,
+                };
+                (mix(bits ^ hash_of(name)) % 100 <= bits % 100, unknown)
+            }
+        };
+        hidden && (unknown || known(path))
+    }
+
+    fn bits(&self) -> u64 {
+        match self {
+            Lie::No => 0,
+            Lie::Empty { bits, .. } | Lie::Short { bits, .. } => *bits,
+        }
+    }
+}
+
 /// Who asks, for the addresses of faults.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
@@ -99,7 +147,16 @@ impl Server {
     }
 
     /// Answers.
-    pub fn serve(&mut self, request: &Request, asked: Asked, plan: &mut Plan) -> Reply {
+    ///
+    /// `known` says of which files the client has a durable row; it bounds the lies, see
+    /// [`faults`](crate::faults).
+    pub fn serve(
+        &mut self,
+        request: &Request,
+        asked: Asked,
+        plan: &mut Plan,
+        known: &dyn Fn(&RemotePath) -> bool,
+    ) -> Reply {
         if let Some(end) = refusal(asked, plan) {
             return Reply::word(end);
         }
@@ -108,12 +165,12 @@ impl Server {
             Request::Events { after, limit } => {
                 Reply::word(self.events(after.as_ref(), *limit, asked, plan))
             }
-            Request::Export { path } => self.export(path, asked, plan),
+            Request::Export { path } => self.export(path, asked, plan, known),
             Request::Tree {
                 path,
                 depth,
                 cursor,
-            } => self.tree(path, *depth, cursor.as_deref(), asked, plan),
+            } => self.tree(path, *depth, cursor.as_deref(), asked, plan, known),
             Request::Read { path } => match self.read(path, plan) {
                 Ok(sent) => Reply {
                     end: End::Read(sent),
@@ -204,7 +261,13 @@ impl Server {
         }
     }
 
-    fn export(&mut self, base: &str, asked: Asked, plan: &mut Plan) -> Reply {
+    fn export(
+        &mut self,
+        base: &str,
+        asked: Asked,
+        plan: &mut Plan,
+        known: &dyn Fn(&RemotePath) -> bool,
+    ) -> Reply {
         if strikes(plan, Kind::ExportTooLarge, asked).is_some() {
             return Reply::word(fail(Blame::Payload, Fault::TooLarge));
         }
@@ -212,15 +275,17 @@ impl Server {
         if let Some(bits) = strikes(plan, Kind::StaleExport, asked) {
             upto = self.stale(bits);
         }
-        let short = strikes(plan, Kind::ShortExport, asked);
-        let empty = strikes(plan, Kind::EmptyExport, asked).is_some();
+        let mut lie = Lie::pick(
+            strikes(plan, Kind::EmptyExport, asked),
+            strikes(plan, Kind::ShortExport, asked),
+        );
+        self.bound(&mut lie, base, upto, known, plan);
         let slow = strikes(plan, Kind::SlowExport, asked);
         let mut files: Vec<(u64, Piece)> = self
             .truth
             .files_at(upto)
-            .filter(|(path, ..)| base == "/" || path.is_below(base))
+            .filter(|(path, ..)| path.is_below(base) && !lie.hides(base, path, known))
             .map(|(path, version, content)| (order(path, asked), sent(path, version, content)))
-            .filter(|(order, _)| !empty && short.is_none_or(|bits| order % 100 > bits % 100))
             .map(|(order, sent)| (order, Piece::File(sent)))
             .collect();
         // The order of an export is not promised.
@@ -246,16 +311,20 @@ impl Server {
         cursor: Option<&str>,
         asked: Asked,
         plan: &mut Plan,
+        known: &dyn Fn(&RemotePath) -> bool,
     ) -> Reply {
         let mut upto = self.truth.tip();
         if let Some(bits) = strikes(plan, Kind::StaleListing, asked) {
             upto = self.stale(bits);
         }
-        let short = strikes(plan, Kind::ShortListing, asked);
-        let empty = strikes(plan, Kind::EmptyListing, asked);
+        let mut lie = Lie::pick(
+            strikes(plan, Kind::EmptyListing, asked),
+            strikes(plan, Kind::ShortListing, asked),
+        );
+        self.bound(&mut lie, dir, upto, known, plan);
         let hashes = self.shape.hashes && strikes(plan, Kind::NoHashes, asked).is_none();
         let mut totals = self.shape.totals && strikes(plan, Kind::NoTotal, asked).is_none();
-        let mut total = 0;
+        let (mut total, mut shown) = (0, 0);
         let mut entries: Vec<TreeEntry> = Vec::new();
         let dir = dir.strip_suffix('/').unwrap_or(dir);
         for (path, version, content) in self.truth.files_at(upto) {
@@ -263,6 +332,10 @@ impl Server {
                 continue;
             }
             total += 1;
+            if lie.hides(dir, path, known) {
+                continue;
+            }
+            shown += 1;
             let mut depth_left = depth;
             for (end, _) in path.as_str()[dir.len() + 1..].match_indices('/') {
                 if depth_left == 0 {
@@ -270,8 +343,8 @@ impl Server {
                 }
                 depth_left -= 1;
                 let above = &path.as_str()[..dir.len() + 1 + end];
-                let known = entries.iter().rev().any(|e| e.kind == "dir" && e.path == above);
-                if !known {
+                let listed = entries.iter().rev().any(|e| e.kind == "dir" && e.path == above);
+                if !listed {
                     entries.push(directory(above));
                 }
             }
@@ -286,21 +359,12 @@ impl Server {
             }
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        let whole = entries.len();
-        if let Some(bits) = short {
-            entries.retain(|entry| mix(bits ^ hash_of(&entry.path)) % 100 > bits % 100);
-        }
-        if empty.is_some() {
-            entries.clear();
-        }
-        if let Some(bits) = short.or(empty)
-            && entries.len() < whole
-        {
+        if shown < total && self.truth.files().all(|(path, ..)| known(path)) {
             // A lie is told with the true count, with one that fits it, or with none.
-            match bits >> 32 & 3 {
+            match lie.bits() >> 32 & 3 {
                 0 => {}
                 1 => totals = false,
-                _ => total = entries.iter().filter(|e| e.kind == "file").count() as u64,
+                _ => total = shown,
             }
         }
         if let Some(cursor) = cursor {
@@ -341,6 +405,33 @@ impl Server {
             });
         }
         Ok(sent(path, version, content))
+    }
+
+    /// A file of which the client has no row is hidden only together with many others, by a
+    /// server that always says the true count: else nobody could ever notice.
+    fn bound(
+        &self,
+        lie: &mut Lie,
+        dir: &str,
+        upto: u64,
+        known: &dyn Fn(&RemotePath) -> bool,
+        plan: &Plan,
+    ) {
+        if matches!(lie, Lie::No) {
+            return;
+        }
+        let counts = self.shape.totals && !plan.is_on(Kind::NoTotal);
+        let all = |_: &RemotePath| true;
+        let unknown = self
+            .truth
+            .files_at(upto)
+            .filter(|(path, ..)| path.is_below(dir) && lie.hides(dir, path, &all) && !known(path))
+            .count();
+        let may = counts && unknown > HIDDEN_MIN;
+        match lie {
+            Lie::No => {}
+            Lie::Empty { unknown, .. } | Lie::Short { unknown, .. } => *unknown = may,
+        }
     }
 
     fn stale(&self, bits: u64) -> u64 {

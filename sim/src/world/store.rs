@@ -18,8 +18,11 @@ pub struct Store {
     pending: VecDeque<Commit>,
     /// Starts so far.
     run: u32,
-    /// The boot in which the last run began.
+    /// The boot in which the last commit was made.
     boot: Option<u32>,
+    /// The boot of this run. It is stored with the first commit: until then a kill must not
+    /// make the next run believe that nothing was torn.
+    opened: u32,
     /// Whether the last run ended with an [`Exit`](landfall_core::effect::Effect::Exit).
     clean: bool,
 }
@@ -44,12 +47,12 @@ pub struct View {
 
 impl Store {
     /// Opens the store: counts and commits the start. Returns the counter, whether the last
-    /// run was in this boot, and whether it ended cleanly (`None`: there was none).
+    /// commit was in this boot, and whether it ended cleanly (`None`: there was none).
     pub fn open(&mut self, boot: u32) -> (u32, bool, Option<bool>) {
         let last = (self.run > 0).then_some(self.clean);
         let same = self.boot == Some(boot);
         self.run += 1;
-        self.boot = Some(boot);
+        self.opened = boot;
         self.clean = false;
         self.pending.clear();
         (self.run, same, last)
@@ -79,6 +82,7 @@ impl Store {
     pub fn flush_one(&mut self) -> Option<Commit> {
         let commit = self.pending.pop_front()?;
         self.table.apply(&commit.changes);
+        self.boot = Some(self.opened);
         for change in &commit.changes {
             self.view.apply(change);
         }
