@@ -106,13 +106,16 @@ impl Cursor {
             };
             let row = store.view().entries.get(path);
             let known = row.is_some_and(|row| {
-                row.remote == Remote::Unknown || row.remote.at().n >= version.n
+                row.remote == Remote::Unknown
+                    || row.remote.at().n >= version.n
+                    || revision(&row.remote) >= Some(version.revision)
             });
             let untouched = !self.touched.contains(path);
             // A listing that is newer than the position may show that it was deleted since.
             let deleted = truth.now(path).is_some_and(|v| v.content.is_none());
             let accounted = match version.content {
-                Some(_) => known || deleted && row.is_none(),
+                // A known file that the listing left out is durably in doubt.
+                Some(_) => known || deleted && row.is_none() || promise.doubted && row.is_some(),
                 None => known || promise.doubted || row.is_none() && (disk.file(path).is_none() || !untouched),
             };
             if !accounted {
@@ -129,6 +132,14 @@ impl Cursor {
         Ok(1)
     }
 
+}
+
+/// The number of the version that a row knows of: it may know the version from a read.
+fn revision(remote: &Remote) -> Option<u64> {
+    match remote {
+        Remote::File { revision, .. } => revision.0.strip_prefix("rev_")?.parse().ok(),
+        _ => None,
+    }
 }
 
 impl Promise {

@@ -8,7 +8,7 @@ use landfall_core::time::{Ms, Tick, Wall};
 use landfall_core::wire::Tree;
 use landfall_reference::server as reference;
 use landfall_reference::server::{
-    Direction, EventsQuery, Forgot, Refusal, RetryAfter, Settings, TreeQuery, View,
+    Direction, EventsQuery, Forgot, Refusal, RetryAfter, Settings, TreeQuery,
 };
 
 use super::disk::Content;
@@ -125,12 +125,6 @@ impl Lie {
             }
         };
         hidden && (self.unknown || RemotePath::parse(path).is_ok_and(|path| known(&path)))
-    }
-
-    fn apply(&self, view: &mut View<'_>, dir: &str, known: &dyn Fn(&RemotePath) -> bool) {
-        if self.what.is_some() {
-            view.retain(|path| !self.hides(dir, path, known));
-        }
     }
 }
 
@@ -285,7 +279,9 @@ impl Server {
             lie.unknown = false;
         }
         let mut view = self.remote.as_of(past);
-        lie.apply(&mut view, base, known);
+        if lie.what.is_some() {
+            view.retain(|path| !lie.hides(base, path, known));
+        }
         let mut files: Vec<(u64, Piece)> = view
             .export(base)
             .filter_map(|(path, file)| Some((order(path, asked), Piece::File(sent(path, file)?))))
@@ -368,12 +364,14 @@ impl Server {
         known: &dyn Fn(&RemotePath) -> bool,
     ) -> Result<Tree, Refusal> {
         let mut view = self.remote.as_of(past);
-        lie.apply(&mut view, &query.path, known);
-        match view.tree(query) {
-            // It hides even the path that the page before ended with.
-            Err(_) => Ok(Tree::default()),
-            page => page,
-        }
+        // What the page before ended with stays, or the cursor would be refused.
+        let cursor = query.cursor.as_deref().unwrap_or_default();
+        view.retain(|path| {
+            let at_cursor = !cursor.is_empty()
+                && path.strip_prefix(cursor).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            at_cursor || !lie.hides(&query.path, path, known)
+        });
+        view.tree(query)
     }
 
     fn read(&self, path: &RemotePath, plan: &mut Plan) -> Result<Reply, Refusal> {
