@@ -109,6 +109,7 @@ impl Cursor {
                 row.remote == Remote::Unknown
                     || row.remote.at().n >= version.n
                     || revision(&row.remote) >= Some(version.revision)
+                    || version.content.is_none() && matches!(row.remote, Remote::Absent(_))
             });
             let untouched = !self.touched.contains(path);
             // A listing that is newer than the position may show that it was deleted since.
