@@ -50,6 +50,9 @@ pub struct Ended {
     pub files: u64,
 }
 
+/// Events that are taken in before signals and timers are looked at again.
+const AT_ONCE: usize = 1024;
+
 const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 
@@ -91,9 +94,10 @@ impl Driver {
                 }
             };
             exit = self.step(event);
-            // What has already arrived is taken in before anybody sleeps.
-            while exit.is_none() {
-                let Ok(event) = self.events.try_recv() else { break };
+            // What has already arrived is taken in before anybody sleeps, but a flood of it
+            // must not drown a signal.
+            for _ in 0..AT_ONCE {
+                let (None, Ok(event)) = (exit, self.events.try_recv()) else { break };
                 exit = self.step(event);
             }
         };

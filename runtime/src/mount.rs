@@ -18,7 +18,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::disk::Disk;
 use crate::driver::{Driver, Ended, Ports};
-use crate::http::{Http, HttpError, Target, Token};
+use crate::http::{Http, HttpError, Secret, Target, Token};
 use crate::lock::Lock;
 use crate::report::{self, StatusFile};
 use crate::roots::{Root, advice, state_dir};
@@ -42,7 +42,7 @@ pub struct MountArgs {
     /// Bearer token. Other users can see the arguments of a process: prefer the variable or
     /// --token-file
     #[arg(long, env = "RELAYFILE_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// File with the bearer token; read again for each request
     #[arg(long, conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
@@ -138,17 +138,22 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
         let path = path.to_owned();
         move |why| MountError::Io { what, path, why }
     };
-    let mut root = Root::look(&args.local_dir, &state_dir())
-        .map_err(io("can not look at", &args.local_dir))?;
-    let judgement = root.judge(&args.workspace, &base);
-    if !judgement.is_good() {
-        return Err(MountError::Root(judgement, root.path));
-    }
-    let path = root.path.clone();
-    let marker = root.settle(&args.workspace, &base).map_err(io("can not prepare", &path))?;
+    let judged = || -> Result<Root, MountError> {
+        let root = Root::look(&args.local_dir, &state_dir())
+            .map_err(io("can not look at", &args.local_dir))?;
+        match root.judge(&args.workspace, &base) {
+            judgement if judgement.is_good() => Ok(root),
+            judgement => Err(MountError::Root(judgement, root.path)),
+        }
+    };
+    let path = judged()?.path;
     let control = path.join(CONTROL_DIR);
+    std::fs::create_dir_all(&control).map_err(io("can not make", &control))?;
     let lock = Lock::take(&control).map_err(io("can not lock", &control))?;
     let Some(_lock) = lock else { return Err(MountError::Locked(path)) };
+    // Looked at again: only now nobody else can be making the marker.
+    let mut root = judged()?;
+    let marker = root.settle(&args.workspace, &base).map_err(io("can not prepare", &path))?;
 
     let config = args.config(&marker, &base);
     let (sender, events) = unbounded_channel();

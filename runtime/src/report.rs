@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use landfall_core::files::entry::{Entry, Hold, Local, Remote, Version};
 use landfall_core::files::plan::{SyncMode, plan};
+use landfall_core::id::{CallId, UnitId};
 use landfall_core::path::{CONTROL_DIR, RemotePath};
 use landfall_core::row::{Row, Value};
 use landfall_core::status::{Verdict, WorkspaceStatus};
@@ -262,7 +263,8 @@ fn look(root: &Path, base: &str, path: &RemotePath, entry: &Entry) -> Local {
     use landfall_core::files::entry::Found;
     let known = entry.proof.as_ref().map(|proof| (proof.hash, proof.stamp));
     let Ok(disk) = Disk::open(root, base) else { return Local::Unknown };
-    match disk.perform(0, DiskOp::Look { path: path.clone(), known }) {
+    let call = CallId { run: 0, unit: UnitId(0), n: 0 };
+    match disk.perform(call, DiskOp::Look { path: path.clone(), known }) {
         Outcome::Ok(Answer::Looked(Found::Absent)) => Local::Absent,
         Outcome::Ok(Answer::Looked(Found::Odd(odd))) => Local::Odd(odd),
         Outcome::Ok(Answer::Looked(Found::File { hash, stamp })) => {

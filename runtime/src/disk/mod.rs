@@ -18,13 +18,15 @@ use landfall_core::path::CONTROL_DIR;
 use rustix::io::Errno;
 use tokio::sync::mpsc::UnboundedSender;
 
+mod aside;
+mod clean;
 mod place;
 mod stage;
 mod tree;
 
 pub use stage::{Stage, Staged};
-use tree::Tree;
 pub use tree::hash_file;
+use tree::{SWAP, Tree};
 
 /// The disk of one workspace.
 #[derive(Clone, Debug)]
@@ -42,24 +44,29 @@ impl Disk {
         let control = root.open_dir(CONTROL_DIR)?;
         let stage = Arc::new(Stage::open(&control)?);
         let base = base.trim_end_matches('/').to_owned();
-        Ok(Self { tree: Arc::new(Tree { root, control, base }), stage })
+        control.create_dir_all(SWAP)?;
+        let swap = control.open_dir(SWAP)?;
+        Ok(Self { tree: Arc::new(Tree { root, control, swap, base }), stage })
     }
 
     /// Carries out an operation on a thread of its own, and reports it.
     pub fn carry_out(&self, call: CallId, op: DiskOp, events: UnboundedSender<Event>) {
         let disk = self.clone();
         tokio::task::spawn_blocking(move || {
-            let outcome = disk.perform(call.run, op);
+            let outcome = disk.perform(call, op);
             let _ = events.send(Event::Done { call, outcome });
         });
     }
 
     /// Carries out an operation now.
-    pub fn perform(&self, run: u32, op: DiskOp) -> Outcome {
+    pub fn perform(&self, call: CallId, op: DiskOp) -> Outcome {
         let result = match op {
-            DiskOp::Clean => self.clean(run),
+            DiskOp::Clean => self.clean(call.run),
             DiskOp::Look { path, known } => self.tree.look(&path, known).map(Answer::Looked),
-            DiskOp::Place { path, blob, expect, keep } => self.place(&path, blob, expect, keep),
+            DiskOp::Place { path, blob, expect: None, .. } => self.place(&path, blob),
+            DiskOp::Place { path, blob, expect: Some(expect), keep } => {
+                self.replace(call, &path, blob, expect, keep)
+            }
             DiskOp::Remove { path, expect, to } => self.remove(&path, expect, &to),
             DiskOp::Drop { blob } => self.stage.discard(blob).map(|()| Answer::Dropped),
             DiskOp::Seal => self.tree.seal().map(|()| Answer::Sealed),

@@ -1,91 +1,128 @@
 //! Putting a file at its path, and taking one away, without ever losing what was there.
 //!
 //! A replacement is an exchange: the new file goes in and whatever was there comes out, in one
-//! atomic step, and only then is looked at. For that moment the new file lies at
-//! `.relay/swap/<its hash>/<path>`, so that after a crash it is plain which of the two it
+//! atomic step, and only then is looked at. For that moment the new file lies below
+//! `.relay/swap/<its hash>-<call>/`, so that after a crash it is plain which of the two it
 //! is: what does not have the hash of its directory came out of an exchange and is a person's
 //! until proven otherwise.
+//!
+//! A file that is taken away is moved first and looked at afterwards, where nobody else writes.
 
 use std::io;
 
 use cap_std::fs::Dir;
 use landfall_core::effect::Aside;
 use landfall_core::event::Answer;
-use landfall_core::files::entry::Found;
+use landfall_core::files::entry::{Found, Stamp};
 use landfall_core::hash::ContentHash;
-use landfall_core::id::BlobId;
+use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::Disk;
+use super::aside::{self, CONFLICTS, TRASH};
 use super::stage::Stage;
-use super::tree::{hash_at, look_at, open_below, split, stamp};
+use super::tree::{hash_at, in_the_way, look_at, open_below, split, stamp};
 
-const SWAP: &str = "swap";
-const TRASH: &str = "trash";
-const CONFLICTS: &str = "conflicts";
+/// A directory that became empty may be removed between a walk and the rename that follows.
+/// That this happens so often in a row is no accident any more.
+const WALKS: u32 = 16;
+
+/// One exchange: where it happens, and between what.
+struct Exchange<'a> {
+    swap: Dir,
+    /// Of `swap`, below the directory of all exchanges.
+    at: String,
+    /// Where the old file waits on a file system that can not exchange.
+    out: String,
+    dir: &'a Dir,
+    name: &'a str,
+    new: ContentHash,
+    staged: String,
+}
 
 impl Disk {
-    pub(super) fn place(
+    pub(super) fn place(&self, path: &RemotePath, blob: BlobId) -> io::Result<Answer> {
+        let (dirs, name) = split(self.tree.local(path));
+        let staged = Stage::name(blob);
+        let before = stamp(&self.stage.dir.symlink_metadata(&staged)?);
+        for _ in 0..WALKS {
+            let dir = match open_below(&self.tree.root, dirs, true) {
+                Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            match rename(&self.stage.dir, &staged, &dir, name, RenameFlags::NOREPLACE) {
+                Ok(()) => return Ok(self.placed(&dir, name, blob, before, None)),
+                Err(Errno::EXIST) => return Ok(Answer::Occupied(look_at(&dir, name, None)?)),
+                Err(Errno::NOENT) => {}
+                Err(why) => return Err(why.into()),
+            }
+        }
+        Err(Errno::NOENT.into())
+    }
+
+    pub(super) fn replace(
         &self,
+        call: CallId,
         path: &RemotePath,
         blob: BlobId,
-        expect: Option<ContentHash>,
+        expect: ContentHash,
         keep: bool,
     ) -> io::Result<Answer> {
         let local = self.tree.local(path);
         let (dirs, name) = split(local);
-        let staged = Stage::name(blob);
-        let Some(expect) = expect else {
-            // A directory that became empty may be removed between our walk and our rename.
-            for last in [false, true] {
-                let dir = open_below(&self.tree.root, dirs, true)?;
-                match rename(&self.stage.dir, &staged, &dir, name, RenameFlags::NOREPLACE) {
-                    Ok(()) => return self.placed(&dir, name, blob, None),
-                    Err(Errno::EXIST) => return Ok(Answer::Occupied(look_at(&dir, name, None)?)),
-                    Err(Errno::NOENT) if !last => {}
-                    Err(why) => return Err(why.into()),
-                }
-            }
-            return Err(Errno::NOENT.into());
-        };
         let dir = match open_below(&self.tree.root, dirs, false) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {
                 return Ok(Answer::Occupied(Found::Absent));
             }
             other => other?,
         };
-        match look_at(&dir, name, None)? {
-            Found::File { .. } => {}
-            odd => return Ok(Answer::Occupied(odd)),
+        if let Some(found) = in_the_way(&dir, name)? {
+            return Ok(Answer::Occupied(found));
         }
         let new = self.stage.hash(blob)?;
-        let swap = self.swap(new, dirs)?;
-        rename(&self.stage.dir, &staged, &swap, name, RenameFlags::empty())?;
-        if let Err(why) = self.exchange(&swap, &dir, name, dirs) {
-            rename(&swap, name, &self.stage.dir, &staged, RenameFlags::empty())?;
+        let staged = Stage::name(blob);
+        let before = stamp(&self.stage.dir.symlink_metadata(&staged)?);
+        let at = format!("{new}-{}/{dirs}", of_call(call));
+        let out = format!("out-{}/{dirs}", of_call(call));
+        let swap = open_below(&self.tree.swap, &at, true)?;
+        rename(&self.stage.dir, &staged, &swap, name, RenameFlags::NOREPLACE)?;
+        let exchange = Exchange { swap, at, out, dir: &dir, name, new, staged };
+        if let Err(why) = self.exchange(&exchange) {
+            self.back_to_stage(&exchange)?;
             return match why {
                 Errno::NOENT => Ok(Answer::Occupied(Found::Absent)),
                 why => Err(why.into()),
             };
         }
-        let old = match look_at(&swap, name, None)? {
-            Found::File { hash, .. } => hash,
-            odd => {
-                // Not a file any more: it goes back, and the new file waits.
-                self.exchange(&swap, &dir, name, dirs)?;
-                rename(&swap, name, &self.stage.dir, &staged, RenameFlags::empty())?;
-                return Ok(Answer::Occupied(odd));
+        // From here on the new file is in place, unless what came out has to go back.
+        let settled = match look_at(&exchange.swap, name, None) {
+            Ok(Found::File { hash: old, .. }) => {
+                let kept = (old != new && (keep || old != expect)).then_some(old);
+                let settled = match kept {
+                    Some(hash) => self.keep(&exchange.swap, name, local, hash),
+                    None => exchange.swap.remove_file(name),
+                };
+                settled.map(|()| Ok(kept))
             }
+            Ok(odd) => Ok(Err(odd)),
+            Err(why) => Err(why),
         };
-        let kept = (old != new && (keep || old != expect)).then_some(old);
-        match kept {
-            Some(hash) => self.keep(&swap, name, local, hash)?,
-            None => swap.remove_file(name)?,
+        match settled {
+            Ok(Ok(kept)) => {
+                prune(&self.tree.swap, &exchange.at);
+                Ok(self.placed(&dir, name, blob, before, kept))
+            }
+            Ok(Err(odd)) => {
+                self.undo(&exchange)?;
+                Ok(Answer::Occupied(odd))
+            }
+            Err(why) => {
+                self.undo(&exchange)?;
+                Err(why)
+            }
         }
-        prune(&self.tree.control, &swap_path(new, dirs));
-        self.placed(&dir, name, blob, kept)
     }
 
     /// Exchanges the files of one name in two directories.
@@ -93,28 +130,51 @@ impl Disk {
     /// Where the file system can not do that in one step, the old file goes out first and the
     /// new one in after it. For that moment its reader finds nothing at the path, but no byte
     /// is ever overwritten.
-    fn exchange(&self, swap: &Dir, dir: &Dir, name: &str, dirs: &str) -> Result<(), Errno> {
-        match rename(swap, name, dir, name, RenameFlags::EXCHANGE) {
+    fn exchange(&self, x: &Exchange<'_>) -> Result<(), Errno> {
+        match rename(&x.swap, x.name, x.dir, x.name, RenameFlags::EXCHANGE) {
             Err(Errno::INVAL | Errno::NOSYS) => {}
             done => return done,
         }
-        let out = open_below(&self.tree.control, &format!("{SWAP}/out/{dirs}"), true);
+        let out = open_below(&self.tree.swap, &x.out, true);
         let out = out.map_err(|why| Errno::from_io_error(&why).unwrap_or(Errno::IO))?;
-        rename(dir, name, &out, name, RenameFlags::empty())?;
-        rename(swap, name, dir, name, RenameFlags::NOREPLACE)?;
-        rename(&out, name, swap, name, RenameFlags::empty())
+        rename(x.dir, x.name, &out, x.name, RenameFlags::NOREPLACE)?;
+        rename(&x.swap, x.name, x.dir, x.name, RenameFlags::NOREPLACE)?;
+        rename(&out, x.name, &x.swap, x.name, RenameFlags::NOREPLACE)?;
+        prune(&self.tree.swap, &x.out);
+        Ok(())
     }
 
+    /// Puts back what came out, and the new file to the stage.
+    fn undo(&self, x: &Exchange<'_>) -> io::Result<()> {
+        self.exchange(x)?;
+        if hash_at(&x.swap, x.name)? != x.new {
+            // Edited in the moment in which it was there. The next start keeps it.
+            return Err(io::Error::other("the file was edited while it was being replaced"));
+        }
+        self.back_to_stage(x)
+    }
+
+    fn back_to_stage(&self, x: &Exchange<'_>) -> io::Result<()> {
+        rename(&x.swap, x.name, &self.stage.dir, &x.staged, RenameFlags::NOREPLACE)?;
+        prune(&self.tree.swap, &x.at);
+        Ok(())
+    }
+
+    /// The new file is in place. Its stamp is what the next look will find, unless somebody
+    /// touched it in the moment since: then the next look finds another and hashes.
     fn placed(
         &self,
         dir: &Dir,
         name: &str,
         blob: BlobId,
+        before: Stamp,
         kept: Option<ContentHash>,
-    ) -> io::Result<Answer> {
+    ) -> Answer {
         self.stage.forget(blob);
-        let metadata = dir.symlink_metadata(name)?;
-        Ok(Answer::Placed { stamp: stamp(&metadata), kept })
+        let now = dir.symlink_metadata(name).map(|metadata| stamp(&metadata));
+        let untouched = |now: &Stamp| Stamp { ctime_ns: before.ctime_ns, ..*now } == before;
+        let stamp = now.ok().filter(untouched).unwrap_or(before);
+        Answer::Placed { stamp, kept }
     }
 
     pub(super) fn remove(
@@ -135,18 +195,26 @@ impl Disk {
             Found::File { hash, .. } if hash == expect => {}
             other => return Ok(Answer::Occupied(other)),
         }
-        match to {
-            Aside::Conflict => self.keep(&dir, name, local, expect)?,
-            Aside::Trash { cycle } => {
-                let place = format!("{TRASH}/{cycle}/{dirs}");
-                let trash = open_below(&self.tree.control, &place, true)?;
-                rename(&dir, name, &trash, name, RenameFlags::NOREPLACE)?;
-                // What was moved is looked at: it may have been edited a moment before.
-                let moved = hash_at(&trash, name)?;
-                if moved != expect {
-                    return self.give_back(&trash, &dir, name, local, moved);
-                }
+        let place = match to {
+            Aside::Conflict => format!("{CONFLICTS}/{dirs}"),
+            Aside::Trash { cycle } => format!("{TRASH}/{cycle}/{dirs}"),
+        };
+        let place = open_below(&self.tree.control, &place, true)?;
+        let moved = match to {
+            Aside::Conflict => aside::copy(&dir, name, &place, expect)?,
+            Aside::Trash { .. } => aside::numbered(&dir, name, &place)?,
+        };
+        // What was moved is looked at: it may have been edited a moment before.
+        match hash_at(&place, &moved) {
+            Ok(hash) if hash == expect => {}
+            Ok(hash) => return self.give_back(&place, &moved, &dir, name, local, hash),
+            Err(why) => {
+                rename(&place, &moved, &dir, name, RenameFlags::NOREPLACE)?;
+                return Err(why);
             }
+        }
+        if *to == Aside::Conflict {
+            aside::once(&place, name, &moved, expect)?;
         }
         prune(&self.tree.root, dirs);
         Ok(Answer::Removed)
@@ -157,14 +225,15 @@ impl Disk {
     fn give_back(
         &self,
         from: &Dir,
+        moved: &str,
         dir: &Dir,
         name: &str,
         local: &str,
         hash: ContentHash,
     ) -> io::Result<Answer> {
-        match rename(from, name, dir, name, RenameFlags::NOREPLACE) {
+        match rename(from, moved, dir, name, RenameFlags::NOREPLACE) {
             Ok(()) => {}
-            Err(Errno::EXIST) => self.keep(from, name, local, hash)?,
+            Err(Errno::EXIST) => self.keep(from, moved, local, hash)?,
             Err(why) => return Err(why.into()),
         }
         Ok(Answer::Occupied(look_at(dir, name, None)?))
@@ -172,72 +241,27 @@ impl Disk {
 
     /// Moves a file to the conflict copies, under a name made from its hash. The same bytes
     /// are kept once.
-    fn keep(&self, from: &Dir, name: &str, local: &str, hash: ContentHash) -> io::Result<()> {
+    pub(super) fn keep(
+        &self,
+        from: &Dir,
+        name: &str,
+        local: &str,
+        hash: ContentHash,
+    ) -> io::Result<()> {
         let (dirs, file) = split(local);
         let copies = open_below(&self.tree.control, &format!("{CONFLICTS}/{dirs}"), true)?;
-        let copy = copy_name(file, hash);
-        match rename(from, name, &copies, &copy, RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(()),
-            Err(Errno::EXIST) if hash_at(&copies, &copy)? == hash => from.remove_file(name),
-            Err(why) => Err(why.into()),
-        }
-    }
-
-    fn swap(&self, new: ContentHash, dirs: &str) -> io::Result<Dir> {
-        open_below(&self.tree.control, &swap_path(new, dirs), true)
-    }
-
-    /// Removes what earlier runs left behind: blobs, and new files that wait in the swap. What
-    /// came out of an exchange is kept as a conflict copy.
-    pub(super) fn clean(&self, run: u32) -> io::Result<Answer> {
-        let mut removed = self.stage.clean(run)?;
-        let swap = open_below(&self.tree.control, SWAP, true)?;
-        for entry in swap.entries()? {
-            let hash = entry?.file_name().to_string_lossy().into_owned();
-            let dir = open_below(&swap, &hash, false)?;
-            removed += self.clean_swap(&dir, &hash, "")?;
-            swap.remove_dir_all(&hash)?;
-        }
-        Ok(Answer::Cleaned { removed })
-    }
-
-    fn clean_swap(&self, dir: &Dir, new: &str, below: &str) -> io::Result<u32> {
-        let mut removed = 0;
-        for entry in dir.entries()? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let local = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-            if entry.file_type()?.is_dir() {
-                removed += self.clean_swap(&open_below(dir, &name, false)?, new, &local)?;
-                continue;
-            }
-            let hash = hash_at(dir, &name)?;
-            if hash.to_string() == new {
-                removed += 1;
-            } else {
-                self.keep(dir, &name, &local, hash)?;
-            }
-        }
-        Ok(removed)
+        let moved = aside::copy_as(from, name, &copies, file, hash)?;
+        aside::once(&copies, file, &moved, hash)
     }
 }
 
-fn swap_path(new: ContentHash, dirs: &str) -> String {
-    format!("{SWAP}/{new}/{dirs}")
-}
-
-/// The name of a conflict copy: never longer than a name may be.
-fn copy_name(file: &str, hash: ContentHash) -> String {
-    let suffix = format!(".{}.local", hash.short());
-    let mut end = file.len().min(landfall_core::path::NAME_MAX - suffix.len());
-    while !file.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{suffix}", &file[..end])
+/// Names the directory of an exchange. Calls never repeat, so nobody else has it.
+fn of_call(call: CallId) -> String {
+    format!("{}-{}-{}", call.run, call.unit.0, call.n)
 }
 
 /// Removes directories that became empty, from the innermost on. One that is not empty stays.
-fn prune(root: &Dir, dirs: &str) {
+pub(super) fn prune(root: &Dir, dirs: &str) {
     let mut rest = dirs.trim_end_matches('/');
     while !rest.is_empty() {
         let (above, name) = split(rest);
@@ -250,7 +274,13 @@ fn prune(root: &Dir, dirs: &str) {
 }
 
 /// Renames. Where a file system can not refuse to replace, a hard link can.
-fn rename(from: &Dir, name: &str, to: &Dir, new: &str, flags: RenameFlags) -> Result<(), Errno> {
+pub(super) fn rename(
+    from: &Dir,
+    name: &str,
+    to: &Dir,
+    new: &str,
+    flags: RenameFlags,
+) -> Result<(), Errno> {
     match rustix::fs::renameat_with(from, name, to, new, flags) {
         Err(Errno::INVAL | Errno::NOSYS) if flags == RenameFlags::NOREPLACE => {
             rustix::fs::linkat(from, name, to, new, AtFlags::empty())?;

@@ -45,7 +45,7 @@ impl Lab {
     }
 
     fn perform(&self, op: DiskOp) -> Outcome {
-        self.disk.perform(2, op)
+        self.disk.perform(CallId { run: 2, unit: UnitId(0), n: 7 }, op)
     }
 
     fn place(&mut self, path: &str, text: &str, expect: Option<&str>, keep: bool) -> Outcome {
@@ -222,13 +222,130 @@ fn what_a_killed_run_left_behind_is_removed_but_what_came_out_of_an_exchange_is_
     let mut lab = Lab::new();
     lab.stage("half a bootstrap");
     // Killed after the exchange and before it was looked at: these are a person's bytes.
-    lab.write(&format!("/{CONTROL_DIR}/swap/{}/d/a", hash("new")), "mine");
+    lab.write(&format!("/{CONTROL_DIR}/swap/{}-2-0-1/d/a", hash("new")), "mine");
     // Killed before the exchange: this is ours.
-    lab.write(&format!("/{CONTROL_DIR}/swap/{}/d/b", hash("new")), "new");
-    let outcome = lab.disk.perform(3, DiskOp::Clean);
+    lab.write(&format!("/{CONTROL_DIR}/swap/{}-2-0-2/d/b", hash("new")), "new");
+    let outcome = lab.disk.perform(CallId { run: 3, unit: UnitId(0), n: 1 }, DiskOp::Clean);
     assert_eq!(outcome, Outcome::Ok(Answer::Cleaned { removed: 2 }));
     assert_eq!(lab.control(), [format!("conflicts/d/a.{}.local", hash("mine").short())]);
-    assert_eq!(lab.disk.perform(3, DiskOp::Clean), Outcome::Ok(Answer::Cleaned { removed: 0 }));
+    assert_eq!(
+        lab.disk.perform(CallId { run: 3, unit: UnitId(0), n: 1 }, DiskOp::Clean),
+        Outcome::Ok(Answer::Cleaned { removed: 0 })
+    );
+}
+
+#[test]
+fn a_run_that_cleans_leaves_its_own_exchanges_alone() {
+    let lab = Lab::new();
+    lab.write(&format!("/{CONTROL_DIR}/swap/{}-2-0-1/a", hash("new")), "mine");
+    let outcome = lab.perform(DiskOp::Clean);
+    assert_eq!(outcome, Outcome::Ok(Answer::Cleaned { removed: 0 }));
+    assert_eq!(lab.control().len(), 1);
+}
+
+#[test]
+fn odd_things_that_came_out_of_an_exchange_do_not_keep_the_rest_from_being_kept() {
+    let lab = Lab::new();
+    let swap = format!("/{CONTROL_DIR}/swap/{}-1-0-1", hash("new"));
+    lab.write(&format!("{swap}/b"), "mine");
+    std::os::unix::fs::symlink("/etc", lab.file(&format!("{swap}/a"))).unwrap();
+    lab.perform(DiskOp::Clean);
+    let kept = format!("conflicts/b.{}.local", hash("mine").short());
+    assert!(lab.control().contains(&kept), "{:?}", lab.control());
+    let link = lab.file(&format!("/{CONTROL_DIR}/conflicts/a.odd.local"));
+    assert_eq!(fs::read_link(link).unwrap(), PathBuf::from("/etc"));
+}
+
+#[test]
+fn a_conflict_copy_that_a_person_edited_is_not_replaced_by_the_next() {
+    let mut lab = Lab::new();
+    lab.write("/a", "mine");
+    lab.place("/a", "new", Some("old"), false);
+    let first = format!("/{CONTROL_DIR}/conflicts/a.{}.local", hash("mine").short());
+    lab.write(&first, "worked on");
+    lab.write("/a", "mine");
+    assert_eq!(kept(lab.place("/a", "new", Some("old"), false)), Some(hash("mine")));
+    lab.write("/a", "mine");
+    // A third time: these bytes are kept already.
+    assert_eq!(kept(lab.place("/a", "new", Some("old"), false)), Some(hash("mine")));
+    let second = format!("/{CONTROL_DIR}/conflicts/a.{}.1.local", hash("mine").short());
+    assert_eq!((lab.read(&first).as_str(), lab.read(&second).as_str()), ("worked on", "mine"));
+    assert_eq!(lab.control().len(), 2);
+}
+
+#[test]
+fn what_can_not_be_kept_is_not_replaced() {
+    let mut lab = Lab::new();
+    lab.write("/a", "mine");
+    // No directory can be made where this file is.
+    lab.write(&format!("/{CONTROL_DIR}/conflicts"), "in the way");
+    let outcome = lab.place("/a", "new", Some("old"), false);
+    assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+    assert_eq!(lab.read("/a"), "mine");
+    let staged = lab.control();
+    assert!(staged.len() == 2 && staged[1].starts_with("stage/"), "{staged:?}");
+}
+
+#[test]
+fn two_versions_of_one_path_in_one_batch_of_trash_are_both_kept() {
+    let lab = Lab::new();
+    for text in ["first", "second"] {
+        lab.write("/d/a", text);
+        let to = Aside::Trash { cycle: 7 };
+        let outcome = lab.perform(DiskOp::Remove { path: remote("/d/a"), expect: hash(text), to });
+        assert_eq!(outcome, Outcome::Ok(Answer::Removed));
+    }
+    assert_eq!(lab.control(), ["trash/7/d/a", "trash/7/d/a.1"]);
+}
+
+#[test]
+fn files_with_the_same_bytes_are_replaced_side_by_side() {
+    let lab = Lab::new();
+    let names: Vec<String> = (0..64).map(|n| format!("/d/e/f{n}")).collect();
+    let stage = |part: usize| {
+        let blob = BlobId { call: CallId { run: 2, unit: UnitId(0), n: 9 }, part: part as u32 };
+        lab.disk.stage.begin(blob).unwrap().finish();
+        blob
+    };
+    std::thread::scope(|scope| {
+        for (n, name) in names.iter().enumerate() {
+            lab.write(name, "old");
+            let (disk, blob, path) = (&lab.disk, stage(n), remote(name));
+            scope.spawn(move || {
+                let call = CallId { run: 2, unit: UnitId(0), n: 100 + n as u64 };
+                let expect = Some(hash("old"));
+                let placed = disk.perform(call, DiskOp::Place { path, blob, expect, keep: false });
+                assert_eq!(kept(placed), None);
+            });
+        }
+    });
+    assert!(names.iter().all(|name| lab.read(name).is_empty()));
+    assert!(lab.control().is_empty());
+}
+
+#[test]
+fn directories_come_and_go_while_files_are_placed_in_them() {
+    let lab = Lab::new();
+    std::thread::scope(|scope| {
+        for n in 0..8u64 {
+            let (disk, lab) = (&lab.disk, &lab);
+            scope.spawn(move || {
+                let path = remote(&format!("/d/e/f{n}"));
+                for round in 0..40u64 {
+                    let call = CallId { run: 2, unit: UnitId(0), n: n * 1000 + round };
+                    let blob = BlobId { call, part: 0 };
+                    lab.disk.stage.begin(blob).unwrap().finish();
+                    let (path, expect) = (path.clone(), None);
+                    let op = DiskOp::Place { path: path.clone(), blob, expect, keep: false };
+                    assert_eq!(kept(disk.perform(call, op)), None);
+                    let to = Aside::Trash { cycle: round };
+                    let op = DiskOp::Remove { path, expect: hash(""), to };
+                    assert_eq!(disk.perform(call, op), Outcome::Ok(Answer::Removed));
+                }
+            });
+        }
+    });
+    assert!(!lab.file("/d").exists());
 }
 
 #[test]
@@ -241,6 +358,9 @@ fn a_mount_of_a_remote_directory_maps_to_the_root() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a"), "x").unwrap();
     let disk = Disk::open(dir.path(), "/docs").unwrap();
-    let look = disk.perform(1, DiskOp::Look { path: remote("/docs/a"), known: None });
+    let look = disk.perform(
+        CallId { run: 1, unit: UnitId(0), n: 1 },
+        DiskOp::Look { path: remote("/docs/a"), known: None },
+    );
     assert!(matches!(look, Outcome::Ok(Answer::Looked(Found::File { .. }))), "{look:?}");
 }

@@ -10,11 +10,16 @@ use landfall_core::path::RemotePath;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
+/// Where exchanges happen, below the control directory.
+pub(super) const SWAP: &str = "swap";
+
 /// A root and its control directory.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub root: Dir,
     pub control: Dir,
+    /// Where exchanges happen. Held open, because it may be empty and must not go.
+    pub swap: Dir,
     /// The remote directory that the root mirrors, without a trailing `/`.
     pub base: String,
 }
@@ -82,14 +87,8 @@ pub(super) fn look_at(
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
         other => other?,
     };
-    if metadata.is_dir() {
-        return Ok(Found::Odd(Odd::Directory));
-    }
-    if metadata.is_symlink() {
-        return Ok(Found::Odd(Odd::Symlink));
-    }
-    if !metadata.is_file() {
-        return Ok(Found::Odd(Odd::Special));
+    if let Some(odd) = odd(&metadata) {
+        return Ok(Found::Odd(odd));
     }
     let stamp = stamp(&metadata);
     if let Some((hash, _)) = known.filter(|(_, known)| *known == stamp) {
@@ -97,6 +96,24 @@ pub(super) fn look_at(
     }
     // The stamp taken before hashing: a write during it makes the next look hash again.
     Ok(Found::File { hash: hash_at(dir, name)?, stamp })
+}
+
+/// What is at a name, if that is no file.
+pub(super) fn in_the_way(dir: &Dir, name: &str) -> io::Result<Option<Found>> {
+    match dir.symlink_metadata(name) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Some(Found::Absent)),
+        Err(why) => Err(why),
+        Ok(metadata) => Ok(odd(&metadata).map(Found::Odd)),
+    }
+}
+
+fn odd(metadata: &Metadata) -> Option<Odd> {
+    match () {
+        () if metadata.is_file() => None,
+        () if metadata.is_dir() => Some(Odd::Directory),
+        () if metadata.is_symlink() => Some(Odd::Symlink),
+        () => Some(Odd::Special),
+    }
 }
 
 pub(super) fn hash_at(dir: &Dir, name: &str) -> io::Result<ContentHash> {

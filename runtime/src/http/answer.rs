@@ -1,6 +1,7 @@
 //! Good answers, parsed while they arrive.
 
-use std::io;
+use std::io::{self, Read};
+use std::time::Duration;
 
 use landfall_core::effect::Request;
 use landfall_core::event::{Answer, Event, Outcome, Part};
@@ -9,15 +10,19 @@ use landfall_core::id::{BlobId, EventId};
 use landfall_core::time::Ms;
 use landfall_core::wire::{Events, TreeEntry};
 use reqwest::Response;
-use struson::reader::{JsonReader, JsonStreamReader, ReaderError, SyntaxErrorKind, ValueType};
+use struson::reader::{JsonReader, JsonStreamReader, ReaderError, ValueType};
+use struson::serde::DeserializerError;
 use tokio::runtime::Handle;
 
 use super::Attempt;
-use super::body::{Body, BodyEnd};
+use super::body::{Body, BodyEnd, End};
 use super::file::FileObject;
 
 /// Listings and pages of the feed are never larger.
 const PAGE_MAX: u64 = 64 * 1024 * 1024;
+
+/// Names, revisions and cursors are never longer.
+const STRING_MAX: u64 = 64 * 1024;
 
 /// Entries of a listing that travel together.
 const ENTRIES: usize = 64;
@@ -35,91 +40,100 @@ impl Failed {
         Self { blame, why, retry_after: None }
     }
 
-    fn malformed() -> Self {
+    pub fn malformed() -> Self {
         Self::new(Blame::Lane, Fault::Malformed)
     }
 }
 
 impl From<io::Error> for Failed {
-    /// The stage failed, or the body did.
+    /// The stage failed.
     fn from(why: io::Error) -> Self {
-        match why.get_ref().and_then(|why| why.downcast_ref::<BodyEnd>()) {
-            Some(BodyEnd::Cut) => Self::new(Blame::Unknown, Fault::Cut),
-            Some(BodyEnd::TooLarge) => Self::new(Blame::Payload, Fault::TooLarge),
-            None => match why.get_ref().and_then(|why| why.downcast_ref::<ReaderError>()) {
-                Some(why) => reader_failed(why),
-                None => {
-                    let why = crate::disk::fault(&why);
-                    let blame = if why.is_whole_disk() { Blame::Lane } else { Blame::Payload };
-                    Self::new(blame, why)
-                }
-            },
-        }
+        let why = crate::disk::fault(&why);
+        let blame = if why.is_whole_disk() { Blame::Lane } else { Blame::Payload };
+        Self::new(blame, why)
     }
 }
 
 impl From<ReaderError> for Failed {
-    fn from(why: ReaderError) -> Self {
-        reader_failed(&why)
+    fn from(_: ReaderError) -> Self {
+        Self::malformed()
     }
 }
 
-fn reader_failed(why: &ReaderError) -> Failed {
-    match why {
-        ReaderError::SyntaxError(why) if why.kind == SyntaxErrorKind::IncompleteDocument => {
-            Failed::new(Blame::Unknown, Fault::Cut)
-        }
-        ReaderError::IoError { error, .. } => {
-            match error.get_ref().and_then(|why| why.downcast_ref::<BodyEnd>()) {
-                Some(BodyEnd::TooLarge) => Failed::new(Blame::Payload, Fault::TooLarge),
-                Some(BodyEnd::Cut) => Failed::new(Blame::Unknown, Fault::Cut),
-                None => Failed::malformed(),
-            }
-        }
-        _ => Failed::malformed(),
+impl From<DeserializerError> for Failed {
+    fn from(_: DeserializerError) -> Self {
+        Self::malformed()
     }
 }
 
 pub(super) type Json = JsonStreamReader<Body>;
 
+/// When an answer is complete but its body is not, so long is waited for the end of the body,
+/// so that the connection can be used again.
+const LINGER: Duration = Duration::from_secs(1);
+
 impl Attempt {
-    /// Takes a good answer in.
-    pub(super) async fn take_in(
-        self,
-        request: Request,
-        response: Response,
-    ) -> Result<Outcome, Failed> {
+    /// Takes a good answer in. The parser reports how it ended.
+    pub(super) async fn take_in(self, request: Request, response: Response) {
         let limit = match request {
             Request::Tip | Request::Events { .. } | Request::Tree { .. } => PAGE_MAX,
             _ => u64::MAX,
         };
         let (receive, body) = Body::split(response, limit);
-        let parser = Parser { attempt: self, handle: Handle::current() };
-        let parse = tokio::task::spawn_blocking(move || parser.parse(request, body));
+        let parser = Parser { attempt: self, handle: Handle::current(), end: body.end() };
+        let mut parse = tokio::task::spawn_blocking(move || parser.run(request, body));
         // If this task is cancelled, the receiving half goes with it, and the parser finds that
         // its input has ended.
-        let ((), parsed) = futures_util::future::join(receive, parse).await;
-        let answer = parsed.map_err(|_| Failed::malformed())??;
-        Ok(Outcome::Ok(answer))
+        tokio::pin!(receive);
+        tokio::select! {
+            () = &mut receive => {}
+            _ = &mut parse => {
+                let _ = tokio::time::timeout(LINGER, receive).await;
+            }
+        }
     }
 }
 
 pub(super) struct Parser {
     pub attempt: Attempt,
     handle: Handle,
+    /// How the body ended, if the parser came to its end.
+    end: End,
 }
 
 impl Parser {
+    /// Parses and has the last word about the call. What was staged and will not be handed
+    /// over is removed here, on the one thread that knows about it.
+    fn run(self, request: Request, body: Body) {
+        let outcome = match self.parse(request, body) {
+            Ok(answer) if self.attempt.credit.is_closed() => {
+                if let Some(blob) = answer.blob() {
+                    let _ = self.attempt.stage.discard(blob);
+                }
+                return;
+            }
+            Ok(answer) => Outcome::Ok(answer),
+            // Half of a good body is malformed only because it is half.
+            Err(failed) if failed.why == Fault::Malformed => match self.end.get() {
+                Some(BodyEnd::Cut) => Failed::new(Blame::Unknown, Fault::Cut).into(),
+                Some(BodyEnd::TooLarge) => Failed::new(Blame::Payload, Fault::TooLarge).into(),
+                None => failed.into(),
+            },
+            Err(failed) => failed.into(),
+        };
+        let _ = self.attempt.events.send(Event::Done { call: self.attempt.call, outcome });
+    }
+
     fn parse(&self, request: Request, body: Body) -> Result<Answer, Failed> {
         let mut json = JsonStreamReader::new(body);
         match request {
             Request::Tip => {
-                let page: Events = json.deserialize_next().map_err(deserialize_failed)?;
+                let page: Events = json.deserialize_next()?;
                 let newest = page.events.into_iter().next();
                 Ok(Answer::Tip(newest.map(|event| EventId(event.event_id))))
             }
             Request::Events { .. } => {
-                let page: Events = json.deserialize_next().map_err(deserialize_failed)?;
+                let page: Events = json.deserialize_next()?;
                 Ok(Answer::Events { events: page.events, next: page.next_cursor })
             }
             Request::Tree { .. } => self.tree(&mut json),
@@ -151,10 +165,7 @@ impl Parser {
         while json.has_next()? {
             match json.next_name_owned()?.as_str() {
                 "entries" => self.entries(json)?,
-                "nextCursor" => match json.peek()? {
-                    ValueType::String => next = Some(json.next_string()?),
-                    _ => json.skip_value()?,
-                },
+                "nextCursor" => next = short_string(json)?,
                 "totalFiles" => match json.peek()? {
                     ValueType::Number => total = json.next_number::<u64>()?.ok(),
                     _ => json.skip_value()?,
@@ -167,33 +178,23 @@ impl Parser {
     }
 
     fn entries(&self, json: &mut Json) -> Result<(), Failed> {
-        json.begin_array()?;
         let mut entries = Vec::with_capacity(ENTRIES);
-        loop {
-            let more = match json.has_next() {
-                Ok(more) => more,
-                Err(why) => {
-                    // What arrived before the cut is good.
-                    self.send_entries(&mut entries)?;
-                    return Err(why.into());
-                }
-            };
-            if !more {
-                break;
-            }
-            match json.deserialize_next::<TreeEntry>().map_err(deserialize_failed) {
-                Ok(entry) => entries.push(entry),
-                Err(why) => {
-                    self.send_entries(&mut entries)?;
-                    return Err(why);
-                }
-            }
+        let read = self.entries_until(json, &mut entries);
+        // What arrived before a cut is good.
+        self.send_entries(&mut entries)?;
+        read
+    }
+
+    fn entries_until(&self, json: &mut Json, entries: &mut Vec<TreeEntry>) -> Result<(), Failed> {
+        json.begin_array()?;
+        while json.has_next()? {
+            entries.push(json.deserialize_next()?);
             if entries.len() == ENTRIES {
-                self.send_entries(&mut entries)?;
+                self.send_entries(entries)?;
             }
         }
         json.end_array()?;
-        self.send_entries(&mut entries)
+        Ok(())
     }
 
     fn send_entries(&self, entries: &mut Vec<TreeEntry>) -> Result<(), Failed> {
@@ -246,9 +247,18 @@ impl Parser {
     }
 }
 
-fn deserialize_failed(why: struson::serde::DeserializerError) -> Failed {
-    match why {
-        struson::serde::DeserializerError::ReaderError(why) => why.into(),
-        _ => Failed::malformed(),
+/// A string that is no content. `null` and what is no string count as absent.
+pub(super) fn short_string(json: &mut Json) -> Result<Option<String>, Failed> {
+    if json.peek()? != ValueType::String {
+        json.skip_value()?;
+        return Ok(None);
+    }
+    let mut reader = json.next_string_reader()?;
+    let mut text = String::new();
+    reader.by_ref().take(STRING_MAX).read_to_string(&mut text).map_err(|_| Failed::malformed())?;
+    // The reader has to be read to its end before the next value.
+    match reader.read(&mut [0; 1]).map_err(|_| Failed::malformed())? {
+        0 => Ok(Some(text)),
+        _ => Err(Failed::malformed()),
     }
 }

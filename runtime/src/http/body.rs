@@ -1,6 +1,7 @@
 //! A body that arrives on the network and is read on a thread that may block.
 
 use std::io::{self, Read};
+use std::sync::{Arc, OnceLock};
 
 use reqwest::Response;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -15,12 +16,17 @@ pub struct Body {
     rest: Vec<u8>,
     at: usize,
     left: u64,
+    end: End,
 }
+
+/// Set when a reader came to the end of its body. Parsers wrap errors in their own, so this is
+/// how the reason gets past them.
+pub type End = Arc<OnceLock<BodyEnd>>;
 
 /// Why a body could not be read to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BodyEnd {
-    /// The link broke.
+    /// Too early, whether the link broke or the server had no more to say.
     Cut,
     /// It is larger than what is read.
     TooLarge,
@@ -44,7 +50,7 @@ impl Body {
                 }
             }
         };
-        (receive, Self { chunks, rest: Vec::new(), at: 0, left: limit })
+        (receive, Self { chunks, rest: Vec::new(), at: 0, left: limit, end: End::default() })
     }
 }
 
@@ -52,30 +58,30 @@ impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.rest.len() {
             match self.chunks.blocking_recv() {
-                None => return Ok(0),
+                // A parser that asks for more than there is misses something.
+                None | Some(Err(())) => return Err(self.ended(BodyEnd::Cut)),
                 Some(Ok(chunk)) => (self.rest, self.at) = (chunk, 0),
-                Some(Err(())) => return Err(end(BodyEnd::Cut)),
             }
         }
         let n = buffer.len().min(self.rest.len() - self.at);
-        self.left = self.left.checked_sub(n as u64).ok_or_else(|| end(BodyEnd::TooLarge))?;
+        match self.left.checked_sub(n as u64) {
+            Some(left) => self.left = left,
+            None => return Err(self.ended(BodyEnd::TooLarge)),
+        }
         buffer[..n].copy_from_slice(&self.rest[self.at..self.at + n]);
         self.at += n;
         Ok(n)
     }
 }
 
-fn end(why: BodyEnd) -> io::Error {
-    io::Error::other(why)
-}
+impl Body {
+    /// Tells, after the body was read, how it ended.
+    pub fn end(&self) -> End {
+        self.end.clone()
+    }
 
-impl std::fmt::Display for BodyEnd {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            BodyEnd::Cut => "the body was cut off",
-            BodyEnd::TooLarge => "the body is too large",
-        })
+    fn ended(&self, how: BodyEnd) -> io::Error {
+        let how = *self.end.get_or_init(|| how);
+        io::Error::new(io::ErrorKind::UnexpectedEof, format!("{how:?}"))
     }
 }
-
-impl std::error::Error for BodyEnd {}

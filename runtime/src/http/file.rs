@@ -4,7 +4,7 @@
 //! the content is decoded on its way; when it comes after, the staged text is decoded in a
 //! second pass.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::read::DecoderReader;
@@ -12,9 +12,9 @@ use landfall_core::event::{Fetched, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, Revision};
-use struson::reader::JsonReader;
+use struson::reader::{JsonReader, ValueType};
 
-use super::answer::{Failed, Json, Parser};
+use super::answer::{Failed, Json, Parser, short_string};
 
 /// After so many bytes of one file the machine is told that it moves.
 const MOVES: u64 = 1024 * 1024;
@@ -66,10 +66,11 @@ impl Parser {
         json.begin_object()?;
         while json.has_next()? {
             match json.next_name_owned()?.as_str() {
-                "path" => fields.path = Some(json.next_string()?),
-                "revision" => fields.revision = json.next_string()?,
-                "contentHash" => fields.sent_hash = Some(json.next_string()?),
-                "encoding" => fields.encoding = Some(json.next_string()?),
+                "path" => fields.path = short_string(json)?,
+                "revision" => fields.revision = short_string(json)?.unwrap_or_default(),
+                "contentHash" => fields.sent_hash = short_string(json)?,
+                "encoding" => fields.encoding = short_string(json)?,
+                "content" if fields.staged.is_some() => return Err(Failed::malformed()),
                 "content" => {
                     fields.decoded = is_base64(&fields.encoding);
                     let text = json.next_string_reader()?;
@@ -78,7 +79,7 @@ impl Parser {
                         false => self.copy(text, blob, moves)?,
                     });
                 }
-                "error" => fields.error = Some(error(json)?),
+                "error" if json.peek()? == ValueType::Object => fields.error = Some(error(json)?),
                 _ => json.skip_value()?,
             }
         }
@@ -87,12 +88,11 @@ impl Parser {
     }
 
     fn finish(&self, blob: BlobId, fields: Fields) -> Result<FileObject, Failed> {
-        let malformed = || Failed::new(Blame::Lane, Fault::Malformed);
-        let path = fields.path.ok_or_else(malformed)?;
+        let path = fields.path.ok_or_else(Failed::malformed)?;
         if let Some((blame, why)) = fields.error {
             return Ok(FileObject::Refused { path, blame, why });
         }
-        let (mut hash, mut size) = fields.staged.ok_or_else(malformed)?;
+        let (mut hash, mut size) = fields.staged.ok_or_else(Failed::malformed)?;
         if is_base64(&fields.encoding) && !fields.decoded {
             let text = self.attempt.stage.read(blob)?;
             let second = BlobId { part: blob.part | SECOND, ..blob };
@@ -101,7 +101,7 @@ impl Parser {
         }
         let sent = fields.sent_hash.as_deref().and_then(ContentHash::parse);
         if sent.is_some_and(|sent| sent != hash) {
-            return Err(malformed());
+            return Err(Failed::malformed());
         }
         Ok(FileObject::File(Fetched {
             path,
@@ -125,7 +125,7 @@ impl Parser {
             let n = match from.read(&mut buffer) {
                 Ok(0) => return Ok(staged.finish()),
                 Ok(n) => n,
-                Err(why) => return Err(content_failed(why)),
+                Err(_) => return Err(Failed::malformed()),
             };
             staged.write_all(&buffer[..n])?;
             unsaid += n as u64;
@@ -135,20 +135,6 @@ impl Parser {
                 unsaid = 0;
             }
         }
-    }
-}
-
-/// The content could not be read: the body ended, or it is not what it says.
-fn content_failed(why: io::Error) -> Failed {
-    let is_body =
-        |why: &io::Error| why.get_ref().is_some_and(|why| why.is::<super::body::BodyEnd>());
-    match why.kind() {
-        io::ErrorKind::UnexpectedEof => Failed::new(Blame::Unknown, Fault::Cut),
-        _ if is_body(&why) => why.into(),
-        _ => match why.downcast::<struson::reader::ReaderError>() {
-            Ok(why) => why.into(),
-            Err(_) => Failed::new(Blame::Lane, Fault::Malformed),
-        },
     }
 }
 
@@ -167,8 +153,7 @@ fn error(json: &mut Json) -> Result<(Blame, Fault), Failed> {
         #[serde(default)]
         status: u16,
     }
-    let refused: Refused =
-        json.deserialize_next().map_err(|_| Failed::new(Blame::Lane, Fault::Malformed))?;
+    let refused: Refused = json.deserialize_next()?;
     let status = match (refused.status, refused.code.as_str()) {
         (0, "not_found") => 404,
         (0, "forbidden") => 403,

@@ -42,21 +42,28 @@ pub struct Target {
     pub token: Option<Token>,
 }
 
-/// A secret. It is never shown.
-#[derive(Clone)]
+/// Where the bearer token comes from.
+#[derive(Clone, Debug)]
 pub enum Token {
     /// As given.
-    Value(String),
+    Value(Secret),
     /// Read again for each request, so that it can be renewed while we run.
     File(PathBuf),
 }
 
-impl fmt::Debug for Token {
+/// A text that is never shown, not even by accident.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Token::Value(_) => f.write_str("Token(hidden)"),
-            Token::File(path) => write!(f, "Token({})", path.display()),
-        }
+        f.write_str("hidden")
     }
 }
 
@@ -137,8 +144,9 @@ impl Http {
         };
         let task = tokio::spawn(async move {
             let events = attempt.events.clone();
-            let outcome = attempt.run(request).await.unwrap_or_else(|failed| failed.into());
-            let _ = events.send(Event::Done { call, outcome });
+            if let Err(failed) = attempt.run(request).await {
+                let _ = events.send(Event::Done { call, outcome: failed.into() });
+            }
         });
         self.flights.insert(call, Flight { credit, task: task.abort_handle() });
     }
@@ -176,3 +184,6 @@ impl From<answer::Failed> for Outcome {
         Outcome::Failed { blame, why, retry_after }
     }
 }
+
+#[cfg(test)]
+mod tests;

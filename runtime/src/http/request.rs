@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use landfall_core::effect::Request;
-use landfall_core::event::Outcome;
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::time::Ms;
 use landfall_core::wire::ErrorBody;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{RequestBuilder, Response};
 
@@ -16,9 +16,13 @@ use super::{Attempt, Target, Token};
 /// Of the body of an error, no more is read.
 const ERROR_BODY_MAX: usize = 64 * 1024;
 
+/// What has a meaning in an address and is none in a workspace id.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 impl Attempt {
-    /// Sends the request and takes the answer in.
-    pub(super) async fn run(self, request: Request) -> Result<Outcome, Failed> {
+    /// Sends the request and takes the answer in. An error is the last word about the call;
+    /// else the parser has it.
+    pub(super) async fn run(self, request: Request) -> Result<(), Failed> {
         let response = self.build(&request)?.send().await.map_err(|why| {
             tracing::debug!(call = %self.call, "no answer: {}", without_url(why));
             Failed::new(Blame::Unknown, Fault::Link)
@@ -26,12 +30,14 @@ impl Attempt {
         if !response.status().is_success() {
             return Err(refused(response).await);
         }
-        self.take_in(request, response).await
+        self.take_in(request, response).await;
+        Ok(())
     }
 
     fn build(&self, request: &Request) -> Result<RequestBuilder, Failed> {
         let Target { base_url, workspace, token } = &*self.target;
         let base = base_url.trim_end_matches('/');
+        let workspace = utf8_percent_encode(workspace, SEGMENT);
         let url = |route: &str| format!("{base}/v1/workspaces/{workspace}/{route}");
         let get = |route: &str, query: &[(&str, &str)]| self.client.get(url(route)).query(query);
         let builder = match request {
@@ -66,7 +72,7 @@ impl Attempt {
         let builder = builder.header("X-Correlation-Id", format!("landfall-{}", self.call));
         Ok(match token {
             None => builder,
-            Some(Token::Value(token)) => builder.bearer_auth(token),
+            Some(Token::Value(token)) => builder.bearer_auth(&token.0),
             Some(Token::File(path)) => {
                 let token = std::fs::read_to_string(path).map_err(|why| {
                     tracing::warn!("the token file {} can not be read: {why}", path.display());

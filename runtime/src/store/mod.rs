@@ -7,7 +7,7 @@
 
 use std::path::Path;
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use landfall_core::effect::Change;
@@ -23,6 +23,9 @@ pub const FILE: &str = "state.db";
 
 /// How long a commit that failed waits.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// How long the mark of a clean end may take.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a store could not be used.
 #[derive(Debug, Error)]
@@ -58,7 +61,8 @@ pub struct Opened {
 #[derive(Debug)]
 pub struct Store {
     jobs: mpsc::Sender<Job>,
-    thread: JoinHandle<()>,
+    /// Nothing is ever sent: it hangs up when the thread ends.
+    ended: mpsc::Receiver<()>,
 }
 
 enum Job {
@@ -80,11 +84,15 @@ impl Store {
         let (run, boot, last) = begin(&mut db, boot_id).map_err(failed)?;
         let rows = read_rows(&db).map_err(failed)?;
         let (jobs, queue) = mpsc::channel();
-        let thread = thread::Builder::new()
+        let (running, ended) = mpsc::channel();
+        thread::Builder::new()
             .name("store".into())
-            .spawn(move || work(db, queue, id, events))
+            .spawn(move || {
+                let _running: mpsc::Sender<()> = running;
+                work(db, queue, id, events);
+            })
             .map_err(|why| failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why))))?;
-        Ok(Opened { store: Store { jobs, thread }, rows, run, boot, last })
+        Ok(Opened { store: Store { jobs, ended }, rows, run, boot, last })
     }
 
     /// Makes changes durable after all commits before. Answered by `Stored`.
@@ -93,13 +101,17 @@ impl Store {
         let _ = self.jobs.send(Job::Commit(seq, changes));
     }
 
-    /// Ends the store. With `clean`, the next start learns that this run ended well.
+    /// Ends the store. With `clean`, everything is durable and the next start learns that this
+    /// run ended well. Without it nothing is waited for: a disk that is full may never let
+    /// the last commit through, and the next start finds out what is missing.
     pub fn close(self, clean: bool) {
-        if clean {
-            let _ = self.jobs.send(Job::Clean);
+        if !clean {
+            return;
         }
+        let _ = self.jobs.send(Job::Clean);
         drop(self.jobs);
-        let _ = self.thread.join();
+        // The process that ends takes the thread with it.
+        let _ = self.ended.recv_timeout(FAREWELL);
     }
 }
 
@@ -219,11 +231,21 @@ fn write(db: &mut Connection, batch: &[Job]) -> Result<(), rusqlite::Error> {
 mod tests {
     use super::*;
     use landfall_core::row::{MirrorRow, Row, Value};
-    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     fn mirror(sealed: u64) -> Change {
         let value = Value::Mirror(MirrorRow { sealed, ..MirrorRow::default() });
         Change::Put(Row { unit: UnitId(0), value })
+    }
+
+    /// Waits for a commit. Acknowledgements never go back.
+    fn stored_upto(events: &mut UnboundedReceiver<Event>, last: CommitSeq) {
+        let mut newest = CommitSeq(0);
+        while newest < last {
+            let Some(Event::Stored { upto, .. }) = events.blocking_recv() else { panic!() };
+            assert!(upto > newest);
+            newest = upto;
+        }
     }
 
     #[test]
@@ -235,13 +257,8 @@ mod tests {
         assert_eq!((opened.run, opened.last), (1, LastExit::Never));
         opened.store.commit(CommitSeq(1), vec![mirror(1)]);
         opened.store.commit(CommitSeq(2), vec![mirror(2)]);
+        stored_upto(&mut stored, CommitSeq(2));
         opened.store.close(false);
-        let mut newest = CommitSeq(0);
-        while let Ok(Event::Stored { upto, .. }) = stored.try_recv() {
-            assert!(upto > newest);
-            newest = upto;
-        }
-        assert_eq!(newest, CommitSeq(2));
 
         let opened = Store::open(&path, Some("b1"), StoreId(0), events.clone()).unwrap();
         assert_eq!((opened.run, opened.boot), (2, Boot::Same));
