@@ -106,9 +106,9 @@ impl Cursor {
             };
             let row = store.view().entries.get(path);
             let known = row.is_some_and(|row| {
-                row.remote == Remote::Unknown
+                matches!(row.remote, Remote::Unknown(_))
                     || row.remote.at().n >= version.n
-                    || revision(&row.remote) >= Some(version.revision)
+                    // Asked for by name while there was no feed to count by.
                     || version.content.is_none() && matches!(row.remote, Remote::Absent(_))
             });
             let untouched = !self.touched.contains(path);
@@ -133,14 +133,6 @@ impl Cursor {
         Ok(1)
     }
 
-}
-
-/// The number of the version that a row knows of: it may know the version from a read.
-fn revision(remote: &Remote) -> Option<u64> {
-    match remote {
-        Remote::File { revision, .. } => revision.0.strip_prefix("rev_")?.parse().ok(),
-        _ => None,
-    }
 }
 
 impl Promise {
