@@ -228,48 +228,4 @@ fn write(db: &mut Connection, batch: &[Job]) -> Result<(), rusqlite::Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use landfall_core::row::{MirrorRow, Row, Value};
-    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-    fn mirror(sealed: u64) -> Change {
-        let value = Value::Mirror(MirrorRow { sealed, ..MirrorRow::default() });
-        Change::Put(Row { unit: UnitId(0), value })
-    }
-
-    /// Waits for a commit. Acknowledgements never go back.
-    fn stored_upto(events: &mut UnboundedReceiver<Event>, last: CommitSeq) {
-        let mut newest = CommitSeq(0);
-        while newest < last {
-            let Some(Event::Stored { upto, .. }) = events.blocking_recv() else { panic!() };
-            assert!(upto > newest);
-            newest = upto;
-        }
-    }
-
-    #[test]
-    fn a_commit_is_there_after_the_process_ended_badly() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE);
-        let (events, mut stored) = unbounded_channel();
-        let opened = Store::open(&path, Some("b1"), StoreId(0), events.clone()).unwrap();
-        assert_eq!((opened.run, opened.last), (1, LastExit::Never));
-        opened.store.commit(CommitSeq(1), vec![mirror(1)]);
-        opened.store.commit(CommitSeq(2), vec![mirror(2)]);
-        stored_upto(&mut stored, CommitSeq(2));
-        opened.store.close(false);
-
-        let opened = Store::open(&path, Some("b1"), StoreId(0), events.clone()).unwrap();
-        assert_eq!((opened.run, opened.boot), (2, Boot::Same));
-        assert_eq!(opened.last, LastExit::Unclean);
-        let row = Row::decode(&opened.rows[0]).unwrap();
-        let Value::Mirror(row) = row.value else { panic!("{row:?}") };
-        assert_eq!((opened.rows.len(), row.sealed), (1, 2));
-        opened.store.close(true);
-
-        let opened = Store::open(&path, Some("b2"), StoreId(0), events).unwrap();
-        assert_eq!((opened.boot, opened.last), (Boot::Other, LastExit::Clean));
-        opened.store.close(true);
-    }
-}
+mod contract;

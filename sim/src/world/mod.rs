@@ -5,6 +5,8 @@
 //! kills, and [people](people). What can go wrong, and where it stops, is in
 //! [`faults`](crate::faults).
 
+#[cfg(test)]
+mod contract;
 pub mod disk;
 mod network;
 mod people;

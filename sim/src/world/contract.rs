@@ -1,0 +1,135 @@
+//! The contracts of disk and store, kept by the simulated ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use landfall_core::effect::{Change, DiskOp};
+use landfall_core::event::{Boot, LastExit, Outcome};
+use landfall_core::files::entry::{Found, Odd};
+use landfall_core::id::{BlobId, CallId, CommitSeq};
+use landfall_core::path::RemotePath;
+use landfall_reference::contract::disk::{self, Holds, Puts, TestDisk};
+use landfall_reference::contract::store::{self, Opened, TestStore};
+use landfall_reference::server;
+
+use super::disk::{Content, Disk, Node, Place, Running, Step};
+use super::store::Store;
+
+const WALL: u64 = 1_000;
+
+fn content(bytes: &[u8]) -> Content {
+    Content { hash: server::Content::new(bytes).hash(), size: bytes.len() as u64 }
+}
+
+impl TestDisk for Disk {
+    fn person(&mut self, path: &RemotePath, puts: Puts<'_>) {
+        let is_blocked = path.ancestors().any(|dir| {
+            let dir = RemotePath::parse(dir).unwrap();
+            self.node(&Place::At(dir)).is_some()
+        });
+        if is_blocked || self.look(path) == Found::Odd(Odd::Directory) {
+            return;
+        }
+        match puts {
+            Puts::File(bytes) => {
+                assert!(self.person_writes(path, content(bytes), WALL));
+            }
+            Puts::Link => self.person_sets(path, Some(Odd::Symlink)),
+            Puts::Nothing => self.person_sets(path, None),
+        }
+    }
+
+    fn stage(&mut self, blob: BlobId, bytes: &[u8]) {
+        Disk::stage(self, blob, content(bytes), WALL);
+    }
+
+    fn perform(&mut self, call: CallId, op: DiskOp) -> Outcome {
+        let mut running = Running::new(call, op, None);
+        loop {
+            self.advance(&mut running);
+            if let Step::Answer(outcome) = running.step {
+                return outcome;
+            }
+        }
+    }
+
+    fn holds(&self) -> Holds {
+        let mut holds = Holds {
+            files: BTreeMap::new(),
+            conflicts: BTreeSet::new(),
+            trash: Vec::new(),
+            staged: self.staged().collect(),
+        };
+        for (place, node) in self.nodes() {
+            let Node::File(file) = node else { continue };
+            let hash = file.content.hash;
+            match place {
+                Place::At(path) => {
+                    holds.files.insert(path.clone(), hash);
+                }
+                Place::Conflict(path, name) => {
+                    assert_eq!(*name, hash);
+                    holds.conflicts.insert((path.clone(), hash));
+                }
+                Place::Trash(batch, path, _) => holds.trash.push((*batch, path.clone(), hash)),
+                Place::Stage(_) => {}
+                Place::Swap(..) => panic!("nothing is under way"),
+            }
+        }
+        holds.trash.sort();
+        holds
+    }
+}
+
+#[test]
+fn the_simulated_disk_keeps_the_named_cases() {
+    disk::check_cases(Disk::default).unwrap_or_else(|why| panic!("{why}"));
+}
+
+#[test]
+fn the_simulated_disk_walks_like_the_model() {
+    for seed in 0..1000 {
+        let walked = disk::check_walk(seed, &mut Disk::default());
+        walked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    }
+}
+
+impl TestStore for Store {
+    fn open(&mut self, boot: u32) -> Opened {
+        let (run, same, last) = Store::open(self, boot);
+        let last = match last {
+            None => LastExit::Never,
+            Some(true) => LastExit::Clean,
+            Some(false) => LastExit::Unclean,
+        };
+        let boot = if same { Boot::Same } else { Boot::Other };
+        Opened { run, boot, last, rows: self.rows() }
+    }
+
+    fn commit(&mut self, seq: CommitSeq, changes: Vec<Change>) {
+        Store::commit(self, seq, changes);
+    }
+
+    fn acknowledged(&mut self, upto: CommitSeq) -> Vec<CommitSeq> {
+        let mut told = Vec::new();
+        while told.last().is_none_or(|last| *last < upto) {
+            told.push(self.flush_one().unwrap().seq);
+        }
+        told
+    }
+
+    fn kill(&mut self) {
+        Store::kill(self);
+    }
+
+    fn exit(&mut self) {
+        self.close();
+    }
+}
+
+#[test]
+fn the_simulated_store_keeps_what_it_acknowledged_through_any_run() {
+    for seed in 0..1000 {
+        let walked = store::check_walk(seed, &mut Store::default());
+        walked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    }
+}
