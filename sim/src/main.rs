@@ -51,7 +51,7 @@ struct Args {
     /// Print the verdict only.
     #[arg(long)]
     quiet: bool,
-    /// Print the faults that struck by their addresses, too.
+    /// Tell every event and effect of the machine, and the faults by their addresses, too.
     #[arg(long)]
     verbose: bool,
     /// Plant a defect in the simulator itself: runs differ, and `--twice` has to find it.
@@ -113,6 +113,7 @@ fn tell(args: &Args, seed: u64) -> u8 {
         recipe = shrunk.recipe;
     }
     recipe.story = !args.quiet;
+    recipe.told_steps = args.verbose;
     let report = run(&recipe);
     if !args.quiet {
         print!("{}", recipe.options);

@@ -25,6 +25,8 @@ pub struct Recipe {
     pub kept: Option<Vec<Address>>,
     /// Whether the story is told.
     pub story: bool,
+    /// Whether the story shows every event and effect.
+    pub told_steps: bool,
     /// Whether the hash of each step is kept.
     pub steps: bool,
     /// The planted defect of the simulator.
@@ -39,6 +41,7 @@ impl Recipe {
             removed: Vec::new(),
             kept: None,
             story: false,
+            told_steps: false,
             steps: false,
             planted: false,
         }
@@ -130,11 +133,12 @@ impl Report {
 
 /// Does one run.
 pub fn run(recipe: &Recipe) -> Report {
-    let story = if recipe.story {
+    let mut story = if recipe.story {
         Story::told()
     } else {
         Story::default()
     };
+    story.steps = recipe.told_steps;
     let mut world = World::new(recipe.options.clone(), story);
     world.plan.remove(recipe.removed.iter().copied());
     if let Some(kept) = &recipe.kept {
@@ -231,14 +235,16 @@ fn describe(unit: &WorkspaceStatus) -> String {
 fn differing(world: &World) -> Option<RemotePath> {
     let truth = &world.server.truth;
     let excused = |path: &RemotePath| {
-        let Some((touched, left)) = world.touched(path) else {
+        let Some(touch) = world.touched(path) else {
             return false;
         };
         let local = world.disk.file(path).map(|file| file.content.hash);
-        local == left
-            && truth.now(path).is_none_or(|v| {
+        local == touch.left
+            && truth.now(path).is_none_or(|v| match v.content {
                 // An edit here wins over a delete there.
-                v.at <= touched || v.content.is_none() && left.is_some()
+                None => true,
+                // To bytes that the person had replaced already, nothing changed.
+                Some(content) => v.at <= touch.at || Some(content.hash) == touch.over,
             })
     };
     for (path, _, content) in truth.files() {

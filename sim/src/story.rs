@@ -10,6 +10,8 @@ use landfall_core::time::Tick;
 pub struct Story {
     /// Whether somebody listens.
     pub on: bool,
+    /// Whether somebody wants to see every step of the machine, too.
+    pub steps: bool,
     lines: Vec<(Tick, String)>,
 }
 
@@ -18,6 +20,7 @@ impl Story {
     pub fn told() -> Self {
         Self {
             on: true,
+            steps: false,
             lines: Vec::new(),
         }
     }

@@ -1,12 +1,13 @@
 //! The durable position never runs ahead of what is durably applied or durably owed.
 //!
-//! A durable mirror row promises something once it says `complete` and no traversal is open:
+//! A durable mirror row promises something once it says `complete`, a listing is believed and
+//! no traversal is open:
 //! every path is accounted for up to its position. When the position moves, the events it
 //! moved over are judged; when the promise is new, every path is.
 
 use std::collections::BTreeSet;
 
-use landfall_core::effect::{Change, Request};
+use landfall_core::effect::Change;
 use landfall_core::files::entry::Remote;
 use landfall_core::path::RemotePath;
 use landfall_core::row::{MirrorRow, Position, Value};
@@ -21,8 +22,6 @@ use crate::world::truth::Truth;
 pub(super) struct Cursor {
     /// The position, if it is a promise.
     promised: Option<u64>,
-    /// The newest event when the feed was last asked where it stands.
-    located: u64,
     /// Paths that a person touched.
     touched: BTreeSet<RemotePath>,
 }
@@ -34,8 +33,6 @@ pub(super) struct Promise {
     upto: u64,
     /// It is new: everything has to be there.
     pub(super) whole: bool,
-    /// Without a feed rows are not counted by it.
-    by_listing: bool,
     /// Known files that the listing left out are durably in doubt.
     doubted: bool,
 }
@@ -44,12 +41,6 @@ impl Cursor {
     /// The events that the durable row promises to have applied.
     pub(super) fn promised(&self) -> Option<u64> {
         self.promised
-    }
-
-    pub(super) fn served(&mut self, request: &Request, truth: &Truth) {
-        if matches!(request, Request::Tip) {
-            self.located = truth.tip();
-        }
     }
 
     pub(super) fn moved(&mut self, moved: &Moved) {
@@ -68,7 +59,6 @@ impl Cursor {
         }
         let row = store.view().mirror.as_ref();
         let now = row.and_then(|row| self.promise(row));
-        let by_listing = row.is_some_and(|row| row.position == Some(Position::NoFeed));
         let doubted = row.is_some_and(|row| row.doubt.is_some());
         let before = std::mem::replace(&mut self.promised, now);
         let upto = now?;
@@ -78,14 +68,12 @@ impl Cursor {
                 from,
                 upto,
                 whole: false,
-                by_listing,
                 doubted,
             }),
             None => Some(Promise {
                 from: 0,
                 upto,
                 whole: true,
-                by_listing,
                 doubted,
             }),
         }
@@ -93,14 +81,14 @@ impl Cursor {
 
     fn promise(&self, row: &MirrorRow) -> Option<u64> {
         let open = row.traversal.as_ref().is_some_and(|traversal| traversal.open);
-        if !row.complete || open {
+        if !row.complete || !row.believed || open {
             return None;
         }
         match row.position.as_ref()? {
             Position::Origin => Some(0),
             Position::After(id) => id.number(),
-            // Without a feed the listings alone speak, and they began after it was asked.
-            Position::NoFeed => Some(self.located),
+            // Without a feed nobody can tell how old a listing is: the next one corrects it.
+            Position::NoFeed => None,
         }
     }
 
@@ -118,13 +106,13 @@ impl Cursor {
             };
             let row = store.view().entries.get(path);
             let known = row.is_some_and(|row| {
-                promise.by_listing
-                    || row.remote == Remote::Unknown
-                    || row.remote.at().n >= version.n
+                row.remote == Remote::Unknown || row.remote.at().n >= version.n
             });
             let untouched = !self.touched.contains(path);
+            // A listing that is newer than the position may show that it was deleted since.
+            let deleted = truth.now(path).is_some_and(|v| v.content.is_none());
             let accounted = match version.content {
-                Some(_) => known,
+                Some(_) => known || deleted && row.is_none(),
                 None => known || promise.doubted || row.is_none() && (disk.file(path).is_none() || !untouched),
             };
             if !accounted {
@@ -141,50 +129,6 @@ impl Cursor {
         Ok(1)
     }
 
-    /// Whether what a promise covers would survive a power cut.
-    pub(super) fn sealed(
-        &self,
-        promise: &Promise,
-        store: &Store,
-        truth: &Truth,
-        disk: &Disk,
-    ) -> Ruling {
-        let mut judged = 0;
-        for path in promise.paths(truth) {
-            let Some(row) = store.view().entries.get(path) else {
-                continue;
-            };
-            let Some(base) = &row.base else {
-                continue;
-            };
-            if self.touched.contains(path) || row.hold.is_some() {
-                continue;
-            }
-            let Some(covered) = truth.newest_with(path, &base.hash) else {
-                continue;
-            };
-            // What is newer than the position is not covered by it.
-            if covered > promise.upto {
-                continue;
-            }
-            judged += 1;
-            let safe = disk
-                .sealed_at(path)
-                .is_some_and(|hash| truth.newest_with(path, &hash) >= Some(covered));
-            // A trashed file is gone from its path, sealed or not.
-            let gone = disk.file(path).is_none();
-            if !safe && !gone {
-                return Err((
-                    path.to_string(),
-                    format!(
-                        "the durable position evt_{} covers {path}, whose bytes are not sealed",
-                        promise.upto
-                    ),
-                ));
-            }
-        }
-        Ok(judged)
-    }
 }
 
 impl Promise {

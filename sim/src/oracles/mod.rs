@@ -14,6 +14,7 @@ mod deletes;
 mod manners;
 mod refetch;
 mod rollback;
+mod seal;
 mod stop;
 
 use std::fmt;
@@ -58,7 +59,8 @@ oracles! {
     CursorPrefix = "cursor-prefix";
     /// `complete` is durable only when every file of the server is accounted for.
     CompleteMeansComplete = "complete-means-complete";
-    /// What the durable position covers is not on the unsealed disk only.
+    /// What durable rows call sealed would survive a power cut, and so would everything that
+    /// `complete` covers.
     SealBeforeCursor = "seal-before-cursor";
     /// A path never goes back to an older version of the server.
     NoRollback = "no-rollback";
@@ -120,6 +122,7 @@ pub struct Oracles {
     deletes: deletes::Deletes,
     cursor: cursor::Cursor,
     rollback: rollback::Rollback,
+    seal: seal::Seal,
     blobs: blobs::Blobs,
     calls: calls::Calls,
     manners: manners::Manners,
@@ -139,6 +142,7 @@ impl Oracles {
             deletes: deletes::Deletes::default(),
             cursor: cursor::Cursor::default(),
             rollback: rollback::Rollback::default(),
+            seal: seal::Seal::default(),
             blobs: blobs::Blobs::default(),
             calls: calls::Calls::default(),
             manners: manners::Manners::new(options.concurrency, options.per_second),
@@ -223,12 +227,10 @@ impl Oracles {
         call: CallId,
         request: &Request,
         pieces: &[Piece],
-        truth: &Truth,
         end: &End,
     ) {
         self.now = now;
         self.deletes.served(call, request, pieces, end);
-        self.cursor.served(request, truth);
     }
 
     /// The machine is told something.
@@ -266,6 +268,7 @@ impl Oracles {
         let ruling = self.rollback.moved(moved, truth);
         self.rule(Oracle::NoRollback, ruling);
         self.cursor.moved(moved);
+        self.seal.moved(moved);
         self.refetch.moved(moved);
     }
 
@@ -279,6 +282,8 @@ impl Oracles {
         disk: &Disk,
     ) {
         self.now = now;
+        let ruling = self.seal.durable(commit, store, truth, disk);
+        self.rule(Oracle::SealBeforeCursor, ruling);
         let Some(change) = self.cursor.durable(commit, store) else {
             return;
         };
@@ -289,8 +294,6 @@ impl Oracles {
             Oracle::CursorPrefix
         };
         self.rule(which, ruling);
-        let ruling = self.cursor.sealed(&change, store, truth, disk);
-        self.rule(Oracle::SealBeforeCursor, ruling);
     }
 
     /// Everything at once.

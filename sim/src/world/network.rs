@@ -272,7 +272,7 @@ impl World {
                 self.story.say(self.now, || format!("The server answers {request} with {}.", address.kind));
             }
         }
-        self.oracles.served(self.now, call, &flow.request, &pieces, &self.server.truth, &end);
+        self.oracles.served(self.now, call, &flow.request, &pieces, &end);
         flow.rest = Some(Rest {
             pieces: pieces.into(),
             end,

@@ -22,21 +22,36 @@ pub struct People {
     versions: u64,
     /// Edits of the other client.
     edits: u32,
-    /// What the person last did to a path: the bytes that were saved, or `None` for a delete.
-    touched: BTreeMap<RemotePath, (Tick, Option<ContentHash>)>,
+    /// What the person last did to each path.
+    touched: BTreeMap<RemotePath, Touch>,
+}
+
+/// What a person last did to a path.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch {
+    /// When.
+    pub at: Tick,
+    /// The bytes that were saved; `None`: it was deleted.
+    pub left: Option<ContentHash>,
+    /// The mirror's bytes that were there before the person came.
+    pub over: Option<ContentHash>,
 }
 
 impl World {
     /// What the person last did to a path.
-    pub fn touched(&self, path: &RemotePath) -> Option<(Tick, Option<ContentHash>)> {
+    pub fn touched(&self, path: &RemotePath) -> Option<Touch> {
         self.people.touched.get(path).copied()
     }
 
-    /// Paths that the person touched.
-    pub fn all_touched(
-        &self,
-    ) -> impl Iterator<Item = (&RemotePath, &(Tick, Option<ContentHash>))> {
-        self.people.touched.iter()
+    /// Writes down what the person is about to do to a path.
+    fn touch(&mut self, path: &RemotePath, left: Option<ContentHash>) {
+        let here = self.disk.file(path).map(|file| file.content.hash);
+        let over = match self.touched(path) {
+            Some(before) if before.left == here => before.over,
+            _ => here,
+        };
+        let at = self.now;
+        self.people.touched.insert(path.clone(), Touch { at, left, over });
     }
 
     /// The files of the start.
@@ -193,11 +208,12 @@ impl World {
     fn person_saves(&mut self, path: &RemotePath) {
         let content = self.bytes();
         let wall = self.wall();
-        if !self.disk.person_writes(path, content, wall) {
+        if !self.disk.can_write(path) {
             return;
         }
+        self.touch(path, Some(content.hash));
+        self.disk.person_writes(path, content, wall);
         self.story.say(self.now, || format!("A person saves {path} here."));
-        self.people.touched.insert(path.clone(), (self.now, Some(content.hash)));
         self.disk_moved();
     }
 
@@ -206,7 +222,7 @@ impl World {
             return;
         }
         self.story.say(self.now, || format!("A person deletes {path} here."));
-        self.people.touched.insert(path.clone(), (self.now, None));
+        self.touch(path, None);
         self.disk.person_sets(path, None);
         self.disk_moved();
     }
@@ -224,7 +240,7 @@ impl World {
     pub(super) fn unblock(&mut self, path: &RemotePath) {
         if matches!(self.disk.look(path), landfall_core::files::entry::Found::Odd(_)) {
             self.story.say(self.now, || format!("A person takes away what is at {path}."));
-            self.people.touched.insert(path.clone(), (self.now, None));
+            self.touch(path, None);
             self.disk.person_sets(path, None);
             self.disk_moved();
         }

@@ -69,8 +69,16 @@ impl World {
             PLANTED.fetch_add(1, Ordering::Relaxed).hash(&mut self.hash);
         }
         self.oracles.heard(self.now, &event, &self.disk);
+        if self.story.steps {
+            self.story.say(self.now, || format!("  > {event:?}"));
+        }
         let mut effects = std::mem::take(&mut self.effects);
         machine.step(now, event, &mut effects);
+        if self.story.steps {
+            for effect in &effects {
+                self.story.say(self.now, || format!("  < {effect:?}"));
+            }
+        }
         for effect in &effects {
             effect.hash(&mut self.hash);
         }

@@ -187,17 +187,18 @@ impl Disk {
     }
 
     /// A person saves a file.
-    pub fn person_writes(&mut self, path: &RemotePath, content: Content, wall_ms: u64) -> bool {
-        if self.ancestor_is_file(path) || self.is_directory(path) {
-            return false;
-        }
+    pub fn person_writes(&mut self, path: &RemotePath, content: Content, wall_ms: u64) {
         self.group();
         let mut file = self.new_file(content, wall_ms);
         // The editor forces the bytes to the disk.
         file.written = 0;
         self.set(Place::At(path.clone()), Some(Node::File(file)), Who::Person);
         self.force();
-        true
+    }
+
+    /// Whether a file can be written at a path: nothing else is in the way.
+    pub fn can_write(&self, path: &RemotePath) -> bool {
+        !self.ancestor_is_file(path) && !matches!(self.look(path), Found::Odd(_))
     }
 
     /// A person puts something at a path, or removes what is there.
