@@ -24,6 +24,9 @@ pub const FILE: &str = "state.db";
 /// How long a commit that failed waits.
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// Sets a value of the store itself.
+const SET: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+
 /// How long the mark of a clean end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -84,12 +87,15 @@ impl Store {
         let (run, boot, last) = begin(&mut db, boot_id).map_err(failed)?;
         let rows = read_rows(&db).map_err(failed)?;
         let (jobs, queue) = mpsc::channel();
+        // Stored with the first commit: what a power cut tore is in doubt until a commit says
+        // so, and a kill before that must not make it trusted.
+        let boot_id = boot_id.unwrap_or_default().to_owned();
         let (running, ended) = mpsc::channel();
         thread::Builder::new()
             .name("store".into())
             .spawn(move || {
                 let _running: mpsc::Sender<()> = running;
-                work(db, queue, id, events);
+                work(db, &boot_id, queue, id, events);
             })
             .map_err(|why| failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why))))?;
         Ok(Opened { store: Store { jobs, ended }, rows, run, boot, last })
@@ -153,10 +159,8 @@ fn begin(
         (_, Some("1")) => LastExit::Clean,
         _ => LastExit::Unclean,
     };
-    let set = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
-    tx.execute(set, params!["run", (run + 1).to_string()])?;
-    tx.execute(set, params!["boot", boot_id.unwrap_or("")])?;
-    tx.execute(set, params!["clean", "0"])?;
+    tx.execute(SET, params!["run", (run + 1).to_string()])?;
+    tx.execute(SET, params!["clean", "0"])?;
     tx.commit()?;
     Ok((run + 1, boot, last))
 }
@@ -177,6 +181,7 @@ fn read_rows(db: &Connection) -> Result<Vec<StoredRow>, rusqlite::Error> {
 
 fn work(
     mut db: Connection,
+    boot_id: &str,
     queue: mpsc::Receiver<Job>,
     store: StoreId,
     events: UnboundedSender<Event>,
@@ -184,7 +189,7 @@ fn work(
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter());
-        while let Err(why) = write(&mut db, &batch) {
+        while let Err(why) = write(&mut db, boot_id, &batch) {
             tracing::warn!("a commit failed and is tried again: {why}");
             thread::sleep(AGAIN);
         }
@@ -198,7 +203,7 @@ fn work(
     }
 }
 
-fn write(db: &mut Connection, batch: &[Job]) -> Result<(), rusqlite::Error> {
+fn write(db: &mut Connection, boot_id: &str, batch: &[Job]) -> Result<(), rusqlite::Error> {
     let tx = db.transaction()?;
     {
         let mut put = tx.prepare_cached(
@@ -211,6 +216,7 @@ fn write(db: &mut Connection, batch: &[Job]) -> Result<(), rusqlite::Error> {
                 tx.execute("UPDATE meta SET value = '1' WHERE name = 'clean'", [])?;
                 continue;
             };
+            tx.prepare_cached(SET)?.execute(["boot", boot_id])?;
             for change in changes {
                 match change {
                     Change::Put(row) => {
