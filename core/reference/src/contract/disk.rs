@@ -239,13 +239,13 @@ const NO_STAMP: Stamp = Stamp { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
 
 fn unstamped(outcome: &Outcome) -> Outcome {
     let mut outcome = outcome.clone();
-    match &mut outcome {
-        Outcome::Ok(
-            Answer::Placed { stamp, .. }
-            | Answer::Looked(Found::File { stamp, .. })
-            | Answer::Occupied(Found::File { stamp, .. }),
-        ) => *stamp = NO_STAMP,
-        _ => {}
+    if let Outcome::Ok(
+        Answer::Placed { stamp, .. }
+        | Answer::Looked(Found::File { stamp, .. })
+        | Answer::Occupied(Found::File { stamp, .. }),
+    ) = &mut outcome
+    {
+        *stamp = NO_STAMP;
     }
     outcome
 }
