@@ -297,7 +297,7 @@ fn local(local: &Local) -> String {
 
 fn remote(remote: &Remote) -> String {
     match remote {
-        Remote::Unknown => "not known".into(),
+        Remote::Unknown(_) => "not known".into(),
         Remote::Absent(_) => "deleted".into(),
         Remote::Hidden(_) => "may not be read".into(),
         Remote::File { revision, hash: Some(hash), .. } => format!("{} ({revision})", hash.short()),

@@ -1,7 +1,8 @@
 //! What disk and network answer to the work of this table.
 
-use super::entry::{Doing, Found, Local, Ordinal, Proof, Remote, Stamp};
+use super::entry::{Doing, Found, Local, Proof, Remote, Stamp};
 use super::plan::plan;
+use super::seal::NEVER;
 use super::{DISK_PAUSE, Did, Files, Job};
 use crate::decision::Decision;
 use crate::engine::Cx;
@@ -164,7 +165,11 @@ impl Files {
         let Found::File { hash, stamp } = found else { return 0 };
         let proof = self.slots.get(path).and_then(|slot| slot.entry.proof.as_ref());
         match proof {
-            Some(proof) if proof.hash == *hash && proof.stamp == *stamp => proof.seal,
+            Some(proof)
+                if proof.hash == *hash && proof.stamp == *stamp && proof.seal != NEVER =>
+            {
+                proof.seal
+            }
             _ => self.seals.touch(now),
         }
     }
@@ -304,9 +309,10 @@ impl Files {
         slot.entry.doing = None;
         match (&why, &slot.entry.remote) {
             // Two listings left it out, and it is not there when asked for by name.
-            (Fault::NotFound | Fault::Gone, Remote::Unknown) => {
+            (Fault::NotFound | Fault::Gone, Remote::Unknown(at)) => {
+                let at = *at;
                 self.update(cx, path, |slot| {
-                    slot.entry.remote = Remote::Absent(Ordinal::default());
+                    slot.entry.remote = Remote::Absent(at);
                     slot.entry.hold = None;
                 });
             }

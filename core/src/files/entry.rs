@@ -119,8 +119,8 @@ pub struct Proof {
 /// What the server has at the path.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Remote {
-    /// Not known, or in doubt. Nothing destructive follows from it.
-    Unknown,
+    /// Not known, or in doubt since this point of the feed. Nothing destructive follows from it.
+    Unknown(Ordinal),
     /// Deleted, as of this point of the feed.
     Absent(Ordinal),
     /// A file.
@@ -236,7 +236,7 @@ impl Entry {
             local: Local::Unknown,
             proof: None,
             placing: None,
-            remote: Remote::Unknown,
+            remote: Remote::Unknown(Ordinal::default()),
             doing: None,
             hold: None,
             seen: 0,
@@ -261,7 +261,7 @@ impl Remote {
             ) => revision == other_revision && hash == other_hash,
             (Remote::Absent(_), Remote::Absent(_))
             | (Remote::Hidden(_), Remote::Hidden(_))
-            | (Remote::Unknown, Remote::Unknown) => true,
+            | (Remote::Unknown(_), Remote::Unknown(_)) => true,
             _ => false,
         }
     }
@@ -269,8 +269,7 @@ impl Remote {
     /// The point of the feed that this was known at.
     pub fn at(&self) -> Ordinal {
         match self {
-            Remote::Unknown => Ordinal::default(),
-            Remote::Absent(at) | Remote::Hidden(at) | Remote::File { at, .. } => *at,
+            Remote::Unknown(at) | Remote::Absent(at) | Remote::Hidden(at) | Remote::File { at, .. } => *at,
         }
     }
 }

@@ -52,7 +52,7 @@ impl Files {
         let (accept, wanted) = match &slot.entry.remote {
             // Deleted or hidden while it was under way.
             Remote::Absent(_) | Remote::Hidden(_) => (false, false),
-            Remote::Unknown => (true, true),
+            Remote::Unknown(_) => (true, true),
             Remote::File { revision, hash, .. } => {
                 let agrees = *revision == version.revision || *hash == Some(got.hash);
                 (agrees || agreed_before, true)

@@ -27,7 +27,7 @@ use crate::time::{Ms, StoredDeadline, Tick};
 use crate::timers::Why;
 use entry::{Doing, Entry, Hold, Local, Ordinal, Remote};
 use plan::{Action, Rule, SyncMode, plan};
-use seal::Seals;
+use seal::{NEVER, Seals};
 
 mod answers;
 mod deletes;
@@ -198,10 +198,19 @@ impl Files {
         let mut suspects = 0;
         let mut held = Vec::new();
         let mut waiting = Vec::new();
+        let mut doubtful = Vec::new();
         for (path, slot) in &mut self.slots {
             let unsealed = slot.entry.proof.as_ref().is_some_and(|proof| proof.seal > sealed);
             let touched = unsealed || slot.entry.placing.is_some();
             slot.unsealed_at_boot = touched && power_was_cut;
+            if let Some(proof) = &mut slot.entry.proof {
+                slot.unsealed_at_boot |= proof.seal == NEVER;
+                if slot.unsealed_at_boot && proof.seal != NEVER {
+                    // No seal of this run may cover it before it was looked at.
+                    proof.seal = NEVER;
+                    doubtful.push((path.clone(), slot.entry.row()));
+                }
+            }
             suspects += u64::from(slot.unsealed_at_boot);
             match slot.entry.hold {
                 Some(Hold::MaxDelete) => held.push(path.clone()),
@@ -211,6 +220,9 @@ impl Files {
         }
         for (path, due) in waiting {
             self.wait(&path, due);
+        }
+        for (path, row) in doubtful {
+            cx.put(Value::Entry(path, row));
         }
         // The brake is taken off by a higher limit, and then only for what it allows.
         if (held.len() as u64) <= self.max_delete.allowed(self.based) {
@@ -311,7 +323,7 @@ impl Files {
             if marked && second {
                 cx.note(Decision::MissingTwice { path: path.clone() });
                 self.update(cx, &path, |slot| {
-                    slot.entry.remote = Remote::Unknown;
+                    slot.entry.remote = Remote::Unknown(tag);
                     slot.due = None;
                 });
             } else {

@@ -133,7 +133,7 @@ pub fn plan(entry: &Entry, mode: SyncMode) -> (Action, Rule) {
         Local::Absent => absent(base),
     };
     let remote = match &entry.remote {
-        Remote::Unknown => return (Action::LookRemote, Rule::RemoteUnknown),
+        Remote::Unknown(_) => return (Action::LookRemote, Rule::RemoteUnknown),
         Remote::Hidden(_) => return (Action::Rest, Rule::Hidden),
         Remote::File { revision, hash, .. } => {
             // A revision may be used again for other bytes, so a known hash decides alone.

@@ -40,7 +40,7 @@ fn entries() -> Vec<Entry> {
         Local::Odd(Odd::Symlink),
     ];
     let remotes = [
-        Remote::Unknown,
+        Remote::Unknown(AT),
         Remote::Absent(AT),
         Remote::Hidden(AT),
         remote(1, true),
@@ -126,7 +126,7 @@ fn the_rules_in_words() {
 #[test]
 fn nothing_destructive_follows_from_what_is_not_known() {
     for entry in entries() {
-        let unknown = entry.local == Local::Unknown || entry.remote == Remote::Unknown;
+        let unknown = entry.local == Local::Unknown || matches!(entry.remote, Remote::Unknown(_));
         for mode in MODES {
             let (action, _) = plan(&entry, mode);
             let harmless = matches!(

@@ -16,6 +16,10 @@ pub const SEAL_EVERY: Ms = Ms::secs(2);
 /// Placements after which a seal is taken at once.
 pub const SEAL_FILES: u64 = 5_000;
 
+/// The seal of a file that was not sealed when the power was cut: none covers it before it was
+/// looked at, however often the process starts until then.
+pub const NEVER: u64 = u64::MAX;
+
 /// See the [module](self).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Seals {
@@ -30,7 +34,9 @@ pub struct Seals {
 impl Seals {
     /// A stored row waits for this seal.
     pub fn loaded(&mut self, seal: u64) {
-        self.open = self.open.max(seal);
+        if seal != NEVER {
+            self.open = self.open.max(seal);
+        }
         self.dirty += 1;
     }
 

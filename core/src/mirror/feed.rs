@@ -80,8 +80,14 @@ impl Mirror {
         self.progress += 1;
         cx.note(Decision::PositionTaken(position.clone()));
         self.at = Some(position.clone());
-        // A new snapshot follows, so nothing before this position is needed any more.
-        self.change(cx, |row| row.position = Some(position));
+        // A new snapshot follows, so nothing before this position is needed any more; but what
+        // it covers is not here before that snapshot is.
+        let feed = position != Position::NoFeed;
+        self.change(cx, |row| {
+            row.complete &= !feed;
+            row.believed &= !feed;
+            row.position = Some(position);
+        });
         self.schedule_poll(cx);
         if self.row.export_begun {
             self.begin_walk(cx, files);

@@ -106,7 +106,7 @@ impl Cursor {
             };
             let row = store.view().entries.get(path);
             let known = row.is_some_and(|row| {
-                row.remote == Remote::Unknown || row.remote.at().n >= version.n
+                matches!(row.remote, Remote::Unknown(_)) || row.remote.at().n >= version.n
             });
             let untouched = !self.touched.contains(path);
             // A listing that is newer than the position may show that it was deleted since.
