@@ -9,6 +9,7 @@
 pub mod disk;
 mod disk_cases;
 mod disk_model;
+pub mod network;
 pub mod store;
 
 pub use disk_model::ModelDisk;
