@@ -67,8 +67,8 @@ pub struct Bag {
     pub awake: Ms,
     /// Fewest steps in an hour of one run.
     pub fewest: u64,
-    /// Time that the slowest run took to converge after the healing.
-    pub slowest: Ms,
+    /// Time that the slowest run took to converge after the healing, and its seed.
+    pub slowest: (Ms, u64),
     /// CPU time in milliseconds.
     pub cpu: u64,
 }
@@ -108,7 +108,7 @@ impl Hunt {
             }
             drop(send);
             for (seed, (report, step)) in receive {
-                bag.add(&report);
+                bag.add(seed, &report);
                 let how = match (step, report.verdict) {
                     (Some(step), _) => How::Differs { step },
                     (None, Verdict::InStep(_)) => continue,
@@ -163,19 +163,19 @@ impl Bag {
             steps: 0,
             awake: Ms(0),
             fewest: u64::MAX,
-            slowest: Ms(0),
+            slowest: (Ms(0), 0),
             cpu: 0,
         }
     }
 
-    fn add(&mut self, report: &Report) {
+    fn add(&mut self, seed: u64, report: &Report) {
         self.runs += 1;
         self.steps += report.counts.steps;
         self.awake = Ms(self.awake.0 + report.awake().0);
         if let Verdict::InStep(after) = report.verdict {
             let hours = report.awake().0.max(1);
             self.fewest = self.fewest.min(report.counts.steps * 3_600_000 / hours);
-            self.slowest = self.slowest.max(after);
+            self.slowest = self.slowest.max((after, seed));
         }
         for (sum, n) in self.kinds.iter_mut().zip(report.kinds) {
             *sum += n;
@@ -221,10 +221,11 @@ impl fmt::Display for Bag {
         }
         writeln!(
             f,
-            "{} machine steps per simulated hour on average, {} at least; the slowest run was in step {} after the healing",
+            "{} machine steps per simulated hour on average, {} at least; the slowest run (seed {}) was in step {} after the healing",
             self.steps * 3_600_000 / self.awake.0.max(1),
             self.fewest,
-            self.slowest,
+            self.slowest.1,
+            self.slowest.0,
         )
     }
 }

@@ -33,6 +33,9 @@ struct Args {
     /// Without these kinds.
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     without: Vec<Kind>,
+    /// Without any fault: what fails here fails for everybody.
+    #[arg(long)]
+    clean: bool,
     /// Only the faults at these addresses, as `--shrink` prints them.
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     keep: Option<Vec<Address>>,
@@ -84,12 +87,17 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// The kinds that are switched off.
+fn without(args: &Args) -> &[Kind] {
+    if args.clean { Kind::ALL } else { &args.without }
+}
+
 fn recipe(args: &Args, seed: u64) -> Recipe {
     let mut recipe = Recipe::of(seed);
     if !args.only.is_empty() {
         recipe.options.only(&args.only);
     }
-    recipe.options.without(&args.without);
+    recipe.options.without(without(args));
     recipe.removed.clone_from(&args.drop);
     recipe.kept.clone_from(&args.keep);
     recipe.planted = args.planted;
@@ -145,6 +153,9 @@ fn tell(args: &Args, seed: u64) -> u8 {
 
 fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {
     let mut line = format!("sim --seed {seed}");
+    if args.clean {
+        line.push_str(" --clean");
+    }
     let mut list = |flag: &str, items: Vec<String>| {
         if !items.is_empty() {
             line.push_str(&format!(" --{flag} {}", items.join(",")));
@@ -163,7 +174,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
     let hunt = Hunt {
         seeds,
         only: args.only.clone(),
-        without: args.without.clone(),
+        without: without(args).to_vec(),
         twice: args.twice,
         first: args.first,
         planted: args.planted,
@@ -180,7 +191,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
     if let Some(worst) = bag.failures.iter().map(code).max() {
         return worst;
     }
-    let narrowed = !args.only.is_empty() || !args.without.is_empty() || args.first;
+    let narrowed = !args.only.is_empty() || !without(args).is_empty() || args.first;
     let zeros = bag.zeros();
     if narrowed || zeros.is_empty() {
         return 0;

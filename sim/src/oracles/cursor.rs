@@ -106,13 +106,17 @@ impl Cursor {
             };
             let row = store.view().entries.get(path);
             let known = row.is_some_and(|row| {
-                matches!(row.remote, Remote::Unknown(_)) || row.remote.at().n >= version.n
+                matches!(row.remote, Remote::Unknown(_))
+                    || row.remote.at().n >= version.n
+                    // Asked for by name while there was no feed to count by.
+                    || version.content.is_none() && matches!(row.remote, Remote::Absent(_))
             });
             let untouched = !self.touched.contains(path);
             // A listing that is newer than the position may show that it was deleted since.
             let deleted = truth.now(path).is_some_and(|v| v.content.is_none());
             let accounted = match version.content {
-                Some(_) => known || deleted && row.is_none(),
+                // A known file that the listing left out is durably in doubt.
+                Some(_) => known || deleted && row.is_none() || promise.doubted && row.is_some(),
                 None => known || promise.doubted || row.is_none() && (disk.file(path).is_none() || !untouched),
             };
             if !accounted {

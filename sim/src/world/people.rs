@@ -8,7 +8,9 @@ use landfall_core::hash::ContentHash;
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Tick};
 
-use super::disk::Content;
+use landfall_reference::server::Content;
+
+use super::disk;
 use super::server::hash_of;
 use super::{Happening, World};
 use crate::faults::{Kind, mix};
@@ -59,7 +61,7 @@ impl World {
         for n in 0..self.options.files {
             let path = self.invent(u64::from(n));
             let content = self.bytes();
-            self.server.truth.change(&path, Some(content), self.now);
+            self.server.change(&path, Some(content), self.now, self.wall());
         }
     }
 
@@ -79,16 +81,11 @@ impl World {
     /// Bytes that nobody had before.
     fn bytes(&mut self) -> Content {
         self.people.versions += 1;
-        let mut bytes = [0; 32];
-        let mut word = mix(self.options.seed ^ self.people.versions);
-        for chunk in bytes.chunks_exact_mut(8) {
-            word = mix(word);
-            chunk.copy_from_slice(&word.to_le_bytes());
-        }
-        Content {
-            hash: ContentHash(bytes),
-            size: word % 5_000,
-        }
+        let version = self.people.versions;
+        let length = mix(self.options.seed ^ version) as usize % 100;
+        let mut text = format!("version {version} of seed {}\n", self.options.seed);
+        text.extend(std::iter::repeat_n('.', length));
+        Content::new(text.into_bytes())
     }
 
     /// The other client does something.
@@ -122,7 +119,7 @@ impl World {
             None
         } else if bits % 100 == 50 {
             // Back to what it once was.
-            let old = self.server.truth.versions(&path).iter().find_map(|v| v.content);
+            let old = self.server.first_version(&path);
             Some(old.unwrap_or_else(|| self.bytes()))
         } else {
             Some(self.bytes())
@@ -130,11 +127,12 @@ impl World {
         if !there && content.is_none() {
             return;
         }
-        let n = self.server.truth.change(&path, content, self.now);
-        self.story.say(self.now, || match content {
-            None => format!("The other client deletes {path} (evt_{n})."),
-            Some(_) if there => format!("The other client changes {path} (evt_{n})."),
-            Some(_) => format!("The other client makes {path} (evt_{n})."),
+        let deletes = content.is_none();
+        let n = self.server.change(&path, content, self.now, self.wall());
+        self.story.say(self.now, || match deletes {
+            true => format!("The other client deletes {path} (evt_{n})."),
+            false if there => format!("The other client changes {path} (evt_{n})."),
+            false => format!("The other client makes {path} (evt_{n})."),
         });
     }
 
@@ -206,7 +204,7 @@ impl World {
     }
 
     fn person_saves(&mut self, path: &RemotePath) {
-        let content = self.bytes();
+        let content = disk::Content::of(&self.bytes());
         let wall = self.wall();
         if !self.disk.can_write(path) {
             return;

@@ -140,7 +140,7 @@ impl World {
             Effect::Commit { seq, changes, .. } => self.commit(seq, changes),
             Effect::Note { decision, .. } => {
                 if self.healed_at.is_some() && matches!(decision, Decision::InStep { .. }) {
-                    self.in_step_at = Some(self.now);
+                    self.in_step_at.get_or_insert(self.now);
                 }
                 self.story.say(self.now, || format!("Landfall: {decision}."));
             }

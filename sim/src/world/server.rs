@@ -1,15 +1,18 @@
-//! The workspace server, and the lies that it can be made to tell.
+//! The workspace server: the reference server, and the lies that it can be made to tell.
 
-use landfall_core::event::{Answer, Outcome, Part};
 use landfall_core::effect::Request;
-use landfall_core::fault::{Blame, Fault};
+use landfall_core::event::{Answer, Outcome, Part};
 use landfall_core::id::{EventId, Revision};
 use landfall_core::path::RemotePath;
-use landfall_core::time::{Ms, Tick};
-use landfall_core::wire::{FeedEvent, TreeEntry};
+use landfall_core::time::{Ms, Tick, Wall};
+use landfall_core::wire::Tree;
+use landfall_reference::server as reference;
+use landfall_reference::server::{
+    Direction, EventsQuery, Forgot, Refusal, RetryAfter, Settings, TreeQuery,
+};
 
 use super::disk::Content;
-use super::truth::{Truth, Version};
+use super::truth::Truth;
 use crate::faults::{Kind, Plan, mix};
 
 /// What the server sends for one request, before the link has its say.
@@ -67,11 +70,12 @@ pub struct Shape {
     pub hashes: bool,
 }
 
-/// A server: the truth, and what it has let out so far.
+/// A server, and what it has let out so far.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// What it has.
+    /// What happened, for those who judge.
     pub truth: Truth,
+    remote: reference::Server,
     shape: Shape,
     /// The newest feed position that was handed out. Nothing older is ever listed.
     handed: u64,
@@ -83,45 +87,44 @@ const HIDDEN_MIN: usize = 10;
 
 /// What a listing or an export hides.
 #[derive(Clone, Copy, Debug)]
-enum Lie {
-    No,
-    /// Everything.
-    Empty { bits: u64, unknown: bool },
-    /// Some files, or whole directories.
-    Short { bits: u64, unknown: bool },
+struct Lie {
+    what: Option<Hides>,
+    bits: u64,
+    /// Also files of which the client has no row.
+    unknown: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hides {
+    All,
+    Some,
 }
 
 impl Lie {
-    fn pick(empty: Option<u64>, short: Option<u64>) -> Self {
-        match (empty, short) {
-            (Some(bits), _) => Lie::Empty { bits, unknown: false },
-            (None, Some(bits)) => Lie::Short { bits, unknown: false },
-            (None, None) => Lie::No,
-        }
+    fn pick(empty: Option<u64>, short: Option<u64>, unknown: bool) -> Self {
+        let what = match (empty, short) {
+            (Some(_), _) => Some(Hides::All),
+            (None, Some(_)) => Some(Hides::Some),
+            (None, None) => None,
+        };
+        Self { what, bits: empty.or(short).unwrap_or(0), unknown }
     }
 
-    fn hides(&self, dir: &str, path: &RemotePath, known: &dyn Fn(&RemotePath) -> bool) -> bool {
-        let (hidden, unknown) = match *self {
-            Lie::No => return false,
-            Lie::Empty { unknown, .. } => (true, unknown),
-            Lie::Short { bits, unknown } => {
-                let rest = &path.as_str()[dir.trim_end_matches('/').len() + 1..];
+    fn hides(&self, dir: &str, path: &str, known: &dyn Fn(&RemotePath) -> bool) -> bool {
+        let hidden = match self.what {
+            None => return false,
+            Some(Hides::All) => true,
+            Some(Hides::Some) => {
+                let rest = path.get(dir.trim_end_matches('/').len() + 1..).unwrap_or("");
                 // Half of them hide whole directories.
                 let name = match rest.split_once('/') {
-                    Some((first, _)) if bits & 1 == 0 => first,
+                    Some((first, _)) if self.bits & 1 == 0 => first,
                     _ => rest,
                 };
-                (mix(bits ^ hash_of(name)) % 100 <= bits % 100, unknown)
+                mix(self.bits ^ hash_of(name)) % 100 <= self.bits % 100
             }
         };
-        hidden && (unknown || known(path))
-    }
-
-    fn bits(&self) -> u64 {
-        match self {
-            Lie::No => 0,
-            Lie::Empty { bits, .. } | Lie::Short { bits, .. } => *bits,
-        }
+        hidden && (self.unknown || RemotePath::parse(path).is_ok_and(|path| known(&path)))
     }
 }
 
@@ -139,11 +142,48 @@ pub struct Asked {
 impl Server {
     /// An empty workspace.
     pub fn new(shape: Shape) -> Self {
+        let settings = Settings {
+            page: shape.page,
+            bulk_read: shape.bulk,
+            counts: shape.totals,
+            hashes: shape.hashes,
+            ..Settings::default()
+        };
         Self {
             truth: Truth::default(),
+            remote: reference::Server::new(settings),
             shape,
             handed: 0,
         }
+    }
+
+    /// The other client writes a file, or deletes it. Returns the number of the event.
+    pub fn change(
+        &mut self,
+        path: &RemotePath,
+        content: Option<reference::Content>,
+        at: Tick,
+        wall: u64,
+    ) -> u64 {
+        let bytes = content.as_ref().map(Content::of);
+        match content {
+            Some(content) => {
+                self.remote.put(path.as_str(), content, Wall(wall));
+            }
+            None => {
+                self.remote.delete(path.as_str(), Wall(wall));
+            }
+        }
+        let n = self.truth.change(path, bytes, at);
+        assert_eq!(n, self.remote.tip(), "the server and its history agree");
+        n
+    }
+
+    /// Some version that a path once had.
+    pub fn first_version(&self, path: &RemotePath) -> Option<reference::Content> {
+        let first = self.truth.versions(path).iter().find(|v| v.content.is_some())?;
+        let file = self.remote.file_at(path.as_str(), first.n)?;
+        Some(file.content.clone())
     }
 
     /// Answers.
@@ -157,57 +197,33 @@ impl Server {
         plan: &mut Plan,
         known: &dyn Fn(&RemotePath) -> bool,
     ) -> Reply {
-        if let Some(end) = refusal(asked, plan) {
-            return Reply::word(end);
+        if let Some(refusal) = refusal(asked, plan) {
+            return Reply::word(refused(&refusal));
         }
-        match request {
-            Request::Tip => Reply::word(self.tip(asked, plan)),
+        let answer = match request {
+            Request::Tip => self.tip(asked, plan).map(Reply::answer),
             Request::Events { after, limit } => {
-                Reply::word(self.events(after.as_ref(), *limit, asked, plan))
+                self.events(after.as_ref(), *limit, asked, plan).map(Reply::answer)
             }
             Request::Export { path } => self.export(path, asked, plan, known),
-            Request::Tree {
-                path,
-                depth,
-                cursor,
-            } => self.tree(path, *depth, cursor.as_deref(), asked, plan, known),
-            Request::Read { path } => match self.read(path, plan) {
-                Ok(sent) => Reply {
-                    end: End::Read(sent),
-                    ..Reply::word(Outcome::Ok(Answer::Exported))
-                },
-                Err((blame, why)) => Reply::word(fail(blame, why)),
-            },
-            Request::ReadMany { .. } if !self.shape.bulk => {
-                Reply::word(fail(Blame::Payload, Fault::NotFound))
+            Request::Tree { path, depth, cursor } => {
+                self.tree(path, *depth, cursor.as_deref(), asked, plan, known)
             }
-            Request::ReadMany { paths } => Reply {
-                pieces: paths
-                    .iter()
-                    .map(|path| match self.read(path, plan) {
-                        Ok(sent) => Piece::File(sent),
-                        Err((blame, why)) => Piece::Part(Part::Refused {
-                            path: path.as_str().to_owned(),
-                            blame,
-                            why,
-                        }),
-                    })
-                    .collect(),
-                ..Reply::word(Outcome::Ok(Answer::ReadMany))
-            },
-        }
+            Request::Read { path } => self.read(path, plan),
+            Request::ReadMany { paths } => self.read_many(paths, plan),
+        };
+        answer.unwrap_or_else(|refusal| Reply::word(refused(&refusal)))
     }
 
-    fn tip(&mut self, asked: Asked, plan: &mut Plan) -> Outcome {
-        if no_feed(asked, plan) {
-            return fail(Blame::Payload, Fault::NotFound);
+    fn tip(&mut self, asked: Asked, plan: &mut Plan) -> Result<Answer, Refusal> {
+        feed_there(asked, plan)?;
+        let mut query = EventsQuery { limit: Some(1), ..EventsQuery::default() };
+        if strikes(plan, Kind::OldestTip, asked).is_none() {
+            query.direction = Direction::Descending;
+            self.handed = self.remote.tip();
         }
-        if self.truth.tip() > 0 && strikes(plan, Kind::OldestTip, asked).is_some() {
-            return Outcome::Ok(Answer::Tip(Some(event_id(1))));
-        }
-        self.handed = self.truth.tip();
-        let tip = (self.handed > 0).then(|| event_id(self.handed));
-        Outcome::Ok(Answer::Tip(tip))
+        let events = self.remote.events(&query)?.events;
+        Ok(Answer::Tip(events.into_iter().next().map(|event| EventId(event.event_id))))
     }
 
     fn events(
@@ -216,49 +232,30 @@ impl Server {
         limit: u32,
         asked: Asked,
         plan: &mut Plan,
-    ) -> Outcome {
-        if no_feed(asked, plan) {
-            return fail(Blame::Payload, Fault::NotFound);
-        }
-        let mut from = match after.map(EventId::number) {
-            None => 0,
-            Some(Some(n)) if n <= self.truth.tip() => n,
-            // This server starts again at its oldest event.
-            Some(_) => 0,
+    ) -> Result<Answer, Refusal> {
+        feed_there(asked, plan)?;
+        let query = EventsQuery {
+            cursor: after.map(|id| id.0.clone()),
+            limit: Some(limit),
+            direction: Direction::Ascending,
         };
-        if after.is_some() {
-            if let Some(bits) = strikes(plan, Kind::CursorUnknown, asked) {
-                let why = if bits & 1 == 0 { Fault::NotFound } else { Fault::Gone };
-                return fail(Blame::Payload, why);
+        let forgot = match (after, strikes(plan, Kind::CursorUnknown, asked)) {
+            (None, _) => None,
+            (Some(_), Some(bits)) => Some([Forgot::NotFound, Forgot::Gone][bits as usize & 1]),
+            (Some(_), None) => {
+                strikes(plan, Kind::FeedRestarts, asked).map(|_| Forgot::StartsAgain)
             }
-            if strikes(plan, Kind::FeedRestarts, asked).is_some() {
-                from = 0;
-            }
-        }
-        let upto = self.truth.tip().min(from + u64::from(limit));
-        let events: Vec<FeedEvent> = (from + 1..=upto).map(|n| self.event(n)).collect();
-        self.handed = self.handed.max(upto);
-        let next = (!events.is_empty()).then(|| event_id(upto).0);
-        Outcome::Ok(Answer::Events { events, next })
-    }
-
-    fn event(&self, n: u64) -> FeedEvent {
-        let path = self.truth.path(n);
-        let (kind, hash) = match path.map(|path| (self.truth.at(path, n), self.truth.at(path, n - 1))) {
-            Some((Some(Version { content: Some(now), .. }), before)) => {
-                let new = before.is_none_or(|v| v.content.is_none());
-                let kind = if new { "file.created" } else { "file.updated" };
-                (kind, Some(now.hash))
-            }
-            _ => ("file.deleted", None),
         };
-        FeedEvent {
-            event_id: event_id(n).0,
-            kind: kind.to_owned(),
-            path: path.map_or_else(String::new, |path| path.as_str().to_owned()),
-            revision: format!("rev_{n}"),
-            content_hash: hash.filter(|_| self.shape.hashes).map(|h| h.to_string()),
+        let mut page = match forgot {
+            Some(forgot) => self.remote.events_forgotten(&query, forgot)?,
+            None => self.remote.events(&query)?,
+        };
+        let last = page.events.last().and_then(|event| EventId(event.event_id.clone()).number());
+        self.handed = self.handed.max(last.unwrap_or(0));
+        if !self.shape.hashes {
+            page.events.iter_mut().for_each(|event| event.content_hash = None);
         }
+        Ok(Answer::Events { events: page.events, next: page.next_cursor })
     }
 
     fn export(
@@ -267,26 +264,27 @@ impl Server {
         asked: Asked,
         plan: &mut Plan,
         known: &dyn Fn(&RemotePath) -> bool,
-    ) -> Reply {
+    ) -> Result<Reply, Refusal> {
         if strikes(plan, Kind::ExportTooLarge, asked).is_some() {
-            return Reply::word(fail(Blame::Payload, Fault::TooLarge));
+            return Err(Refusal::new(413, "payload_too_large", "export too large"));
         }
-        let mut upto = self.truth.tip();
-        if let Some(bits) = strikes(plan, Kind::StaleExport, asked) {
-            upto = self.stale(bits);
-        }
+        let past = self.past(strikes(plan, Kind::StaleExport, asked));
         let mut lie = Lie::pick(
             strikes(plan, Kind::EmptyExport, asked),
             strikes(plan, Kind::ShortExport, asked),
+            self.counts(plan),
         );
-        self.bound(&mut lie, base, upto, known, plan);
         let slow = strikes(plan, Kind::SlowExport, asked);
-        let mut files: Vec<(u64, Piece)> = self
-            .truth
-            .files_at(upto)
-            .filter(|(path, ..)| path.is_below(base) && !lie.hides(base, path, known))
-            .map(|(path, version, content)| (order(path, asked), sent(path, version, content)))
-            .map(|(order, sent)| (order, Piece::File(sent)))
+        if !self.may_hide(&lie, base, past, None, None, known) {
+            lie.unknown = false;
+        }
+        let mut view = self.remote.as_of(past);
+        if lie.what.is_some() {
+            view.retain(|path| !lie.hides(base, path, known));
+        }
+        let mut files: Vec<(u64, Piece)> = view
+            .export(base)
+            .filter_map(|(path, file)| Some((order(path, asked), Piece::File(sent(path, file)?))))
             .collect();
         // The order of an export is not promised.
         files.sort_by_key(|(order, _)| *order);
@@ -296,12 +294,8 @@ impl Server {
             Some(bits) => (Ms(20_000 + bits % 400_000), Ms(1)),
             None => (Ms(5), Ms(1)),
         };
-        Reply {
-            pieces: files.into_iter().map(|(_, piece)| piece).collect(),
-            end: End::Word(Outcome::Ok(Answer::Exported)),
-            think,
-            pace,
-        }
+        let pieces = files.into_iter().map(|(_, piece)| piece).collect();
+        Ok(Reply { pieces, think, pace, ..Reply::answer(Answer::Exported) })
     }
 
     fn tree(
@@ -312,67 +306,45 @@ impl Server {
         asked: Asked,
         plan: &mut Plan,
         known: &dyn Fn(&RemotePath) -> bool,
-    ) -> Reply {
-        let mut upto = self.truth.tip();
-        if let Some(bits) = strikes(plan, Kind::StaleListing, asked) {
-            upto = self.stale(bits);
-        }
+    ) -> Result<Reply, Refusal> {
+        let past = self.past(strikes(plan, Kind::StaleListing, asked));
         let mut lie = Lie::pick(
             strikes(plan, Kind::EmptyListing, asked),
             strikes(plan, Kind::ShortListing, asked),
+            self.counts(plan),
         );
-        self.bound(&mut lie, dir, upto, known, plan);
-        let hashes = self.shape.hashes && strikes(plan, Kind::NoHashes, asked).is_none();
-        let mut totals = self.shape.totals && strikes(plan, Kind::NoTotal, asked).is_none();
-        let (mut total, mut shown) = (0, 0);
-        let mut entries: Vec<TreeEntry> = Vec::new();
-        let dir = dir.strip_suffix('/').unwrap_or(dir);
-        for (path, version, content) in self.truth.files_at(upto) {
-            if !path.is_below(dir) {
-                continue;
+        let no_hashes = strikes(plan, Kind::NoHashes, asked).is_some();
+        let no_total = strikes(plan, Kind::NoTotal, asked).is_some();
+        let query = TreeQuery {
+            path: dir.to_owned(),
+            depth: Some(depth),
+            cursor: cursor.map(str::to_owned),
+            exclude_mount_runtime: true,
+        };
+        let mut page = self.remote.as_of(past).tree(&query)?;
+        if lie.what.is_some() {
+            let truly = page.total_files;
+            page = self.lie_page(&lie, past, &query, known)?;
+            let next = page.next_cursor.as_deref();
+            if !self.may_hide(&lie, dir, past, cursor, next, known) {
+                lie.unknown = false;
+                page = self.lie_page(&lie, past, &query, known)?;
             }
-            total += 1;
-            if lie.hides(dir, path, known) {
-                continue;
-            }
-            shown += 1;
-            let mut depth_left = depth;
-            for (end, _) in path.as_str()[dir.len() + 1..].match_indices('/') {
-                if depth_left == 0 {
-                    break;
-                }
-                depth_left -= 1;
-                let above = &path.as_str()[..dir.len() + 1 + end];
-                let listed = entries.iter().rev().any(|e| e.kind == "dir" && e.path == above);
-                if !listed {
-                    entries.push(directory(above));
-                }
-            }
-            if depth_left > 0 {
-                entries.push(TreeEntry {
-                    path: path.as_str().to_owned(),
-                    kind: "file".to_owned(),
-                    revision: format!("rev_{}", version.revision),
-                    content_hash: hashes.then(|| content.hash.to_string()),
-                    size: Some(content.size.div_ceil(3) * 4),
-                });
-            }
-        }
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        if shown < total && self.truth.files().all(|(path, ..)| known(path)) {
             // A lie is told with the true count, with one that fits it, or with none.
-            match lie.bits() >> 32 & 3 {
-                0 => {}
-                1 => totals = false,
-                _ => total = shown,
+            let fits = self.truth.files().all(|(path, ..)| known(path));
+            match lie.bits >> 32 & 3 {
+                1 if fits => page.total_files = None,
+                2 | 3 if fits => {}
+                _ => page.total_files = truly,
             }
         }
-        if let Some(cursor) = cursor {
-            entries.retain(|entry| entry.path.as_str() > cursor);
+        if no_total {
+            page.total_files = None;
         }
-        let more = entries.len() > self.shape.page;
-        entries.truncate(self.shape.page);
-        let next = entries.last().filter(|_| more).map(|last| last.path.clone());
+        if no_hashes {
+            page.entries.iter_mut().for_each(|entry| entry.content_hash = None);
+        }
+        let Tree { mut entries, next_cursor, total_files, .. } = page;
         let mut pieces = Vec::new();
         while !entries.is_empty() {
             // Small items, so that a cut has somewhere to fall.
@@ -380,150 +352,175 @@ impl Server {
             pieces.push(Piece::Part(Part::Entries(entries)));
             entries = rest;
         }
-        Reply {
-            pieces,
-            end: End::Word(Outcome::Ok(Answer::Listed {
-                next,
-                total: (totals && total > 0).then_some(total),
-            })),
-            think: Ms(2),
-            pace: Ms(1),
+        let answer = Answer::Listed { next: next_cursor, total: total_files };
+        Ok(Reply { pieces, ..Reply::answer(answer) })
+    }
+
+    fn lie_page(
+        &self,
+        lie: &Lie,
+        past: u64,
+        query: &TreeQuery,
+        known: &dyn Fn(&RemotePath) -> bool,
+    ) -> Result<Tree, Refusal> {
+        let mut view = self.remote.as_of(past);
+        // What the page before ended with stays, or the cursor would be refused.
+        let cursor = query.cursor.as_deref().unwrap_or_default();
+        view.retain(|path| {
+            let at_cursor = !cursor.is_empty()
+                && path.strip_prefix(cursor).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            at_cursor || !lie.hides(&query.path, path, known)
+        });
+        view.tree(query)
+    }
+
+    fn read(&self, path: &RemotePath, plan: &mut Plan) -> Result<Reply, Refusal> {
+        poisoned(path, plan)?;
+        let view = self.remote.now();
+        let file = view.read(path.as_str())?;
+        let sent = sent(path.as_str(), file).ok_or_else(Refusal::not_found)?;
+        Ok(Reply { end: End::Read(sent), ..Reply::answer(Answer::ReadMany) })
+    }
+
+    fn read_many(&self, paths: &[RemotePath], plan: &mut Plan) -> Result<Reply, Refusal> {
+        let names: Vec<String> = paths.iter().map(|path| path.as_str().to_owned()).collect();
+        let view = self.remote.now();
+        let items = view.bulk_read(&names)?;
+        let mut pieces = Vec::with_capacity(items.len());
+        for (path, (name, item)) in paths.iter().zip(items) {
+            let item = poisoned(path, plan).and(item);
+            pieces.push(match item {
+                Ok(file) => Piece::File(sent(&name, file).ok_or_else(Refusal::not_found)?),
+                Err(refusal) => {
+                    let (blame, why) = refusal.classify();
+                    Piece::Part(Part::Refused { path: name, blame, why })
+                }
+            });
+        }
+        Ok(Reply { pieces, ..Reply::answer(Answer::ReadMany) })
+    }
+
+    /// The point of the feed that a listing shows. With bits it is stale, but never older
+    /// than what was handed out.
+    fn past(&self, stale: Option<u64>) -> u64 {
+        let tip = self.remote.tip();
+        match stale {
+            None => tip,
+            Some(bits) => tip - bits % (tip.saturating_sub(self.handed) + 1),
         }
     }
 
-    fn read(&self, path: &RemotePath, plan: &mut Plan) -> Result<Sent, (Blame, Fault)> {
-        let Some((version, content)) = self.truth.now(path).and_then(|v| Some((v, v.content?)))
-        else {
-            return Err((Blame::Payload, Fault::NotFound));
-        };
-        let entity = hash_of(path.as_str()) as u32;
-        if let Some(bits) = plan.strikes(Kind::Poisoned, entity, 0) {
-            return Err(match bits % 3 {
-                0 => (Blame::Lane, Fault::Server(500)),
-                1 => (Blame::Payload, Fault::Status(422)),
-                _ => (Blame::Lane, Fault::Malformed),
-            });
-        }
-        Ok(sent(path, version, content))
+    /// Whether this server always says how many files there are.
+    fn counts(&self, plan: &Plan) -> bool {
+        self.shape.totals && !plan.is_on(Kind::NoTotal)
     }
 
     /// A file of which the client has no row is hidden only together with many others, by a
-    /// server that always says the true count: else nobody could ever notice.
-    fn bound(
+    /// server that always says the true count: else nobody could ever notice. Counted are the
+    /// files that lie within the page.
+    fn may_hide(
         &self,
-        lie: &mut Lie,
+        lie: &Lie,
         dir: &str,
-        upto: u64,
+        past: u64,
+        after: Option<&str>,
+        next: Option<&str>,
         known: &dyn Fn(&RemotePath) -> bool,
-        plan: &Plan,
-    ) {
-        if matches!(lie, Lie::No) {
-            return;
+    ) -> bool {
+        if !lie.unknown {
+            return false;
         }
-        let counts = self.shape.totals && !plan.is_on(Kind::NoTotal);
-        let all = |_: &RemotePath| true;
-        let unknown = self
+        let hidden = self
             .truth
-            .files_at(upto)
-            .filter(|(path, ..)| path.is_below(dir) && lie.hides(dir, path, &all) && !known(path))
+            .files_at(past)
+            .filter(|(path, ..)| path.is_below(dir))
+            .filter(|(path, ..)| after.is_none_or(|after| path.as_str() > after))
+            .filter(|(path, ..)| next.is_none_or(|next| path.as_str() <= next))
+            .filter(|(path, ..)| !known(path) && lie.hides(dir, path.as_str(), known))
             .count();
-        let may = counts && unknown > HIDDEN_MIN;
-        match lie {
-            Lie::No => {}
-            Lie::Empty { unknown, .. } | Lie::Short { unknown, .. } => *unknown = may,
-        }
-    }
-
-    fn stale(&self, bits: u64) -> u64 {
-        let tip = self.truth.tip();
-        let back = tip.saturating_sub(self.handed);
-        tip - bits % (back + 1)
+        hidden > HIDDEN_MIN
     }
 }
 
 impl Reply {
     fn word(outcome: Outcome) -> Self {
-        Self {
-            pieces: Vec::new(),
-            end: End::Word(outcome),
-            think: Ms(1),
-            pace: Ms(1),
-        }
+        Self { pieces: Vec::new(), end: End::Word(outcome), think: Ms(1), pace: Ms(1) }
+    }
+
+    fn answer(answer: Answer) -> Self {
+        Self::word(Outcome::Ok(answer))
     }
 }
 
 /// A refusal that does not depend on what is asked.
-fn refusal(asked: Asked, plan: &mut Plan) -> Option<Outcome> {
-    for kind in [
-        Kind::Busy,
-        Kind::RateLimited,
-        Kind::QueueFull,
-        Kind::ServerError,
-        Kind::Overloaded,
-    ] {
+fn refusal(asked: Asked, plan: &mut Plan) -> Option<Refusal> {
+    for kind in
+        [Kind::Busy, Kind::RateLimited, Kind::QueueFull, Kind::ServerError, Kind::Overloaded]
+    {
         let Some(bits) = strikes(plan, kind, asked) else {
             continue;
         };
         let (status, code, message) = match kind {
-            Kind::Busy => (429, "workspace_busy", ""),
-            Kind::RateLimited => (429, "rate_limited", ""),
-            Kind::QueueFull => (429, "queue_full", ""),
+            Kind::Busy => (429, "workspace_busy", "workspace is busy"),
+            Kind::RateLimited => (429, "rate_limited", "rate limit exceeded"),
+            Kind::QueueFull => (429, "queue_full", "queue is full"),
             Kind::Overloaded => ([500, 503][bits as usize & 1], "", "Durable Object is overloaded"),
-            _ => ([500, 502, 503][bits as usize % 3], "", "oops"),
+            _ => ([500, 502, 503][bits as usize % 3], "", "internal error"),
         };
-        let (blame, why) = Fault::classify(status, code, message);
         // From none over sensible ones to absurd ones.
-        let after = [None, None, Some(0), Some(1), Some(5), Some(60), Some(99_999)];
-        return Some(Outcome::Failed {
-            blame,
-            why,
-            retry_after: after[(bits >> 8) as usize % after.len()].map(Ms::secs),
-        });
+        let after = [
+            RetryAfter::Absent,
+            RetryAfter::Absent,
+            RetryAfter::PastDate,
+            RetryAfter::Seconds(0),
+            RetryAfter::Seconds(1),
+            RetryAfter::Seconds(5),
+            RetryAfter::Seconds(60),
+            RetryAfter::Seconds(99_999),
+        ];
+        let after = after[(bits >> 8) as usize % after.len()];
+        return Some(Refusal::new(status, code, message).after(after));
     }
     None
+}
+
+fn refused(refusal: &Refusal) -> Outcome {
+    let (blame, why) = refusal.classify();
+    Outcome::Failed { blame, why, retry_after: refusal.retry_after.as_ms() }
 }
 
 fn strikes(plan: &mut Plan, kind: Kind, asked: Asked) -> Option<u64> {
     plan.strikes(kind, asked.entity, asked.attempt)
 }
 
-fn no_feed(asked: Asked, plan: &mut Plan) -> bool {
+fn feed_there(asked: Asked, plan: &mut Plan) -> Result<(), Refusal> {
     let slot = (asked.at.0 / Ms::mins(10).0) as u32;
-    plan.strikes(Kind::NoFeed, slot, 0).is_some()
-}
-
-fn fail(blame: Blame, why: Fault) -> Outcome {
-    Outcome::Failed {
-        blame,
-        why,
-        retry_after: None,
+    match plan.strikes(Kind::NoFeed, slot, 0) {
+        Some(_) => Err(Refusal::no_route()),
+        None => Ok(()),
     }
 }
 
-fn event_id(n: u64) -> EventId {
-    EventId(format!("evt_{n}"))
-}
-
-fn sent(path: &RemotePath, version: &Version, content: Content) -> Sent {
-    Sent {
-        path: path.clone(),
-        revision: Revision(format!("rev_{}", version.revision)),
-        content,
+/// A file that can not be read until the world heals.
+fn poisoned(path: &RemotePath, plan: &mut Plan) -> Result<(), Refusal> {
+    let entity = hash_of(path.as_str()) as u32;
+    match plan.strikes(Kind::Poisoned, entity, 0) {
+        None => Ok(()),
+        Some(bits) if bits & 1 == 0 => Err(Refusal::new(500, "internal_error", "can not be read")),
+        Some(_) => Err(Refusal::new(422, "unprocessable", "can not be decoded")),
     }
 }
 
-fn directory(path: &str) -> TreeEntry {
-    TreeEntry {
-        path: path.to_owned(),
-        kind: "dir".to_owned(),
-        revision: "dir".to_owned(),
-        content_hash: None,
-        size: None,
-    }
+fn sent(path: &str, file: &reference::File) -> Option<Sent> {
+    Some(Sent {
+        path: RemotePath::parse(path).ok()?,
+        revision: Revision(file.revision()),
+        content: Content::of(&file.content),
+    })
 }
 
-fn order(path: &RemotePath, asked: Asked) -> u64 {
-    mix(hash_of(path.as_str()) ^ u64::from(asked.attempt))
+fn order(path: &str, asked: Asked) -> u64 {
+    mix(hash_of(path) ^ u64::from(asked.attempt))
 }
 
 /// The hash of a name, for addresses.

@@ -29,6 +29,13 @@ pub struct Content {
     pub size: u64,
 }
 
+impl Content {
+    /// What is left of content that has bytes.
+    pub fn of(content: &landfall_reference::server::Content) -> Self {
+        Self { hash: content.hash(), size: content.bytes().len() as u64 }
+    }
+}
+
 /// Where something can lie.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Place {
