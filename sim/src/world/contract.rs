@@ -1,18 +1,25 @@
-//! The contracts of disk and store, kept by the simulated ones.
+//! The contracts of disk, store and network, kept by the simulated ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use landfall_core::effect::{Change, DiskOp};
-use landfall_core::event::{Boot, LastExit, Outcome};
+use landfall_core::effect::{Change, DiskOp, Request};
+use landfall_core::event::{Boot, Event, LastExit, Outcome};
 use landfall_core::files::entry::{Found, Odd};
+use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, CallId, CommitSeq};
 use landfall_core::path::RemotePath;
 use landfall_reference::contract::disk::{self, Holds, Puts, TestDisk};
+use landfall_reference::contract::network::{self, TestNetwork};
 use landfall_reference::contract::store::{self, Opened, TestStore};
 use landfall_reference::server;
 
+use super::World;
 use super::disk::{Content, Disk, Node, Place, Running, Step};
+use super::queue::Queue;
 use super::store::Store;
+use crate::faults::KINDS;
+use crate::options::Options;
+use crate::story::Story;
 
 const WALL: u64 = 1_000;
 
@@ -132,4 +139,73 @@ fn the_simulated_store_keeps_what_it_acknowledged_through_any_run() {
         let walked = store::check_walk(seed, &mut Store::default());
         walked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     }
+}
+
+/// A world without faults, people and a machine, around the server of the contract.
+fn quiet_world() -> World {
+    let options = Options {
+        files: 0,
+        page: 3,
+        bulk: true,
+        totals: true,
+        hashes: true,
+        rates: [0; KINDS],
+        ..Options::derive(1)
+    };
+    let mut world = World::new(options, Story::default());
+    world.queue = Queue::new();
+    world.heard = Some(VecDeque::new());
+    for change in network::workspace().history() {
+        let path = RemotePath::parse(&change.path).unwrap();
+        let content = change.after.as_ref().map(|file| file.content.clone());
+        world.server.change(&path, content, world.now, change.at.0);
+    }
+    world
+}
+
+impl TestNetwork for World {
+    fn ask(&mut self, call: CallId, request: Request, credit: u32) {
+        World::ask(self, call, request, credit);
+    }
+
+    fn more(&mut self, call: CallId, credit: u32) {
+        World::more(self, call, credit);
+    }
+
+    fn cancel(&mut self, call: CallId) {
+        World::cancel(self, call);
+    }
+
+    fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.heard.as_mut().unwrap().pop_front() {
+                return event;
+            }
+            let (at, what) = self.queue.pop().expect("something is to come");
+            self.now = at;
+            self.happen(what);
+        }
+    }
+
+    fn already(&mut self) -> Option<Event> {
+        // What does not come by itself now never comes.
+        while let Some((at, what)) = self.queue.pop() {
+            self.now = at;
+            self.happen(what);
+        }
+        self.heard.as_mut().unwrap().pop_front()
+    }
+
+    fn staged(&mut self) -> BTreeMap<BlobId, ContentHash> {
+        let staged = self.disk.nodes().filter_map(|(place, node)| match (place, node) {
+            (Place::Stage(blob), Node::File(file)) => Some((*blob, file.content.hash)),
+            _ => None,
+        });
+        staged.collect()
+    }
+}
+
+#[test]
+fn the_simulated_network_brings_what_the_server_has() {
+    network::check(&mut quiet_world()).unwrap_or_else(|why| panic!("{why}"));
 }

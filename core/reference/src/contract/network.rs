@@ -160,7 +160,10 @@ fn answered(
     if handed != files + read {
         return Err(format!("{handed} blobs are staged for {} files", files + read));
     }
-    if (flat(parts.clone()), &outcome) != (flat(wanted.clone()), &outcome_wanted) {
+    numbered(&parts)?;
+    let any_order = matches!(request, Request::Export { .. });
+    let same = flat(&parts, any_order) == flat(&wanted, any_order);
+    if !same || outcome != outcome_wanted {
         return Err(format!(
             "it answers {parts:#?} and {outcome:#?}, should answer {wanted:#?} and \
              {outcome_wanted:#?}"
@@ -169,14 +172,36 @@ fn answered(
     Ok(())
 }
 
-/// A listing may come in any number of parts.
-fn flat(parts: Vec<Part>) -> Vec<Part> {
+/// Blobs are counted from 0 in the order in which they are handed over.
+fn numbered(parts: &[Part]) -> Result<(), String> {
+    let blobs = parts.iter().filter_map(|part| match part {
+        Part::File(fetched) => Some(fetched.blob),
+        _ => None,
+    });
+    match blobs.enumerate().find(|(n, blob)| *n != blob.part as usize) {
+        None => Ok(()),
+        Some((n, blob)) => Err(format!("blob {n} has the name {blob}")),
+    }
+}
+
+/// Parts without what may differ: how a listing is divided, and the order of an export.
+fn flat(parts: &[Part], any_order: bool) -> Vec<Part> {
     let mut flat: Vec<Part> = Vec::new();
     for part in parts {
-        match (flat.last_mut(), part) {
+        match (flat.last_mut(), part.clone()) {
             (Some(Part::Entries(before)), Part::Entries(entries)) => before.extend(entries),
+            (_, Part::File(fetched)) => {
+                let blob = BlobId { part: 0, ..fetched.blob };
+                flat.push(Part::File(Fetched { blob, ..fetched }));
+            }
             (_, part) => flat.push(part),
         }
+    }
+    if any_order {
+        flat.sort_by_key(|part| match part {
+            Part::File(fetched) => Some(fetched.path.clone()),
+            _ => None,
+        });
     }
     flat
 }
