@@ -127,6 +127,7 @@ impl Files {
     /// The disk said what is at a path.
     fn found(&mut self, cx: &mut Cx<'_>, path: &RemotePath, found: Found) {
         let seal = self.seal_for(path, &found, cx.now.tick);
+        let removal = self.removal_for(path, &found, cx.now.tick);
         self.update(cx, path, |slot| {
             if matches!(slot.entry.doing, Some(Doing::Looking { .. } | Doing::Removing { .. })) {
                 slot.entry.doing = None;
@@ -135,6 +136,7 @@ impl Files {
                 Found::Absent => {
                     slot.entry.local = Local::Absent;
                     slot.entry.proof = None;
+                    slot.removal = removal.or(slot.removal);
                 }
                 Found::Odd(odd) => {
                     slot.entry.local = Local::Odd(odd);
@@ -149,7 +151,11 @@ impl Files {
                         slot.entry.base = ours;
                     }
                     slot.entry.local = Local::File { hash, stamp, suspect };
-                    slot.entry.proof = Some(Proof { hash, stamp, seal });
+                    // The proof of a suspect stays what it should have been, so that a start
+                    // before it was kept aside finds it suspect again.
+                    if !suspect {
+                        slot.entry.proof = Some(Proof { hash, stamp, seal });
+                    }
                 }
             }
             slot.unsealed_at_boot = false;
@@ -172,6 +178,19 @@ impl Files {
             }
             _ => self.seals.touch(now),
         }
+    }
+
+    /// The seal after which a file that is gone stays gone. Nobody knows whether a run that was
+    /// killed removed it a moment ago, so a power cut might still bring it back.
+    fn removal_for(&mut self, path: &RemotePath, found: &Found, now: Tick) -> Option<u64> {
+        let entry = &self.slots.get(path)?.entry;
+        let was_here = entry.proof.is_some() || entry.placing.is_some();
+        if *found != Found::Absent || !was_here {
+            return None;
+        }
+        let seal = self.seals.touch(now);
+        self.removals.insert((seal, path.clone()));
+        Some(seal)
     }
 
     fn place_done(&mut self, cx: &mut Cx<'_>, path: &RemotePath, outcome: Outcome) {
