@@ -81,7 +81,8 @@ impl Seal {
         let Some(proof) = &entry.proof else {
             return Ok(0);
         };
-        if self.touched.contains(path) {
+        // A row that says what is being placed claims nothing about what was there.
+        if self.touched.contains(path) || entry.placing.is_some() {
             return Ok(0);
         }
         let Some(claimed) = truth.newest_with(path, &proof.hash) else {

@@ -320,8 +320,13 @@ impl World {
         self.healed_at = Some(self.now);
         self.story.say(self.now, || "The world is healed: nothing fails any more.".into());
         self.people_rest();
-        if self.machine.is_none() {
-            self.queue.push(self.now + Ms::secs(1), Happening::Start);
+        match &self.machine {
+            None => self.queue.push(self.now + Ms::secs(1), Happening::Start),
+            Some(machine) => {
+                let status = machine.status(self.both_clocks());
+                let in_step = status.units.iter().all(|unit| unit.in_step);
+                self.in_step_at = in_step.then_some(self.now);
+            }
         }
         // Requests that would never be answered stay so: the machine has to give them up.
     }

@@ -90,14 +90,14 @@ impl World {
 
     /// The other client does something.
     pub(super) fn other_client(&mut self) {
+        if self.healed_at.is_some() {
+            return;
+        }
         self.people.edits += 1;
         let bits = self.plan.bits(211, self.people.edits, 0);
         let burst = if bits.is_multiple_of(23) { 1 + (bits >> 8 & 7) } else { 1 };
         for n in 0..burst {
             self.other_client_once(mix(bits ^ n));
-        }
-        if self.healed_at.is_some() {
-            return;
         }
         let every = self.options.edit_every.0;
         let mut gap = every / 2 + mix(bits) % every;
