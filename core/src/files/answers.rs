@@ -23,8 +23,8 @@ impl Files {
     /// One item of a streamed read.
     pub fn part(&mut self, cx: &mut Cx<'_>, call: CallId, part: Part) {
         match part {
-            Part::Bytes(n) => {
-                self.bytes += n;
+            // Counted when the file is whole.
+            Part::Bytes(_) => {
                 self.progress += 1;
                 cx.extend(call, super::work::READ_PATIENCE);
                 cx.more(call, 1);
