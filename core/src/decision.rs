@@ -63,6 +63,8 @@ pub enum Decision {
     ListingDoubted { why: Doubtful, again: Ms },
     /// Two traversals agree on what one alone could not prove.
     ListingConfirmed { seen: u64 },
+    /// A file that two listings left out is there: the listings are not believed.
+    ListingRefuted { path: RemotePath, again: Ms },
     /// A known file was missing from two complete listings; it is asked for by name.
     MissingTwice { path: RemotePath },
     /// Nothing moved for as long as the watchdog allows.
@@ -269,6 +271,11 @@ impl fmt::Display for Decision {
             Decision::ListingConfirmed { seen } => {
                 write!(f, "a second listing agrees and is believed: {seen} files")
             }
+            Decision::ListingRefuted { path, again } => write!(
+                f,
+                "{path} is there although two listings leave it out; they are not believed, and \
+                 everything is listed again in {again}"
+            ),
             Decision::MissingTwice { path } => {
                 write!(f, "two listings leave out {path}; asking for it by name")
             }

@@ -99,6 +99,9 @@ impl Lane for Workspace {
         if self.mirror.is_caught_up() && self.files.is_read_out() {
             self.files.end_cycle(cx);
         }
+        for path in core::mem::take(&mut self.files.refuted).into_iter().take(1) {
+            self.mirror.refuted(cx, path);
+        }
         let idle = self.mirror.is_caught_up() && self.files.standing(Standing::Working) == 0;
         if self.config.once && idle && !self.files.seals.is_clean() {
             // Somebody waits for the end.

@@ -281,7 +281,7 @@ fn remote_path(root: &Path, base: &str, name: &str) -> Result<RemotePath, Report
     let remote = match below {
         Some(below) => format!("{}/{}", base.trim_end_matches('/'), below.display()),
         None if name.starts_with('/') => name.to_owned(),
-        None => format!("{}/{name}", base.trim_end_matches('/')),
+        None => format!("{}/{}", base.trim_end_matches('/'), name.trim_start_matches("./")),
     };
     RemotePath::parse(&remote).map_err(|why| ReportError::Path(remote, why.to_string()))
 }

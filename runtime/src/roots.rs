@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use landfall_core::path::CONTROL_DIR;
@@ -184,10 +184,13 @@ fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     }
 }
 
-/// Replaces a small file in one step.
+/// Replaces a small file in one step. A power cut leaves the old one or the new one: a marker
+/// that is empty could not be told from one that a person broke.
 pub fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let bytes = serde_json::to_vec_pretty(value)?;
     let temp = path.with_extension("new");
-    fs::write(&temp, bytes)?;
+    let mut file = fs::File::create(&temp)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
     fs::rename(temp, path)
 }

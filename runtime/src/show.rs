@@ -12,8 +12,17 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::report::StatusFile;
 
-/// How often the status is looked at while something happens.
+/// How often the status is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// The status file is not written more often than this.
+const WRITE: Duration = Duration::from_secs(1);
+
+/// How a bar looks: files, then bytes and their rate, then what it waits for.
+const COUNTED: &str = "{spinner} {bar:20} {pos}/{len} files · {prefix} · {wide_msg}";
+
+/// The same while nobody knows how many files there are.
+const UNCOUNTED: &str = "{spinner} {prefix} · {wide_msg}";
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -22,10 +31,11 @@ pub struct Show {
     line_every: Duration,
     next_line: Instant,
     next_look: Instant,
+    next_write: Instant,
+    rate: Rate,
     file: StatusFile,
     path: PathBuf,
     written: Option<String>,
-    in_step: bool,
 }
 
 impl Show {
@@ -33,11 +43,7 @@ impl Show {
     pub fn new(file: StatusFile, path: PathBuf, line_every: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            let style = "{spinner} {pos}/{len} files · {bytes_text} · {msg}"
-                .replace("{bytes_text}", "{prefix}");
-            if let Ok(style) = ProgressStyle::with_template(&style) {
-                bar.set_style(style);
-            }
+            set_style(&bar, UNCOUNTED);
             bar
         });
         let now = Instant::now();
@@ -46,21 +52,19 @@ impl Show {
             line_every,
             next_line: now + line_every,
             next_look: now,
+            next_write: now,
+            rate: Rate::default(),
             file,
             path,
             written: None,
-            in_step: false,
         }
-    }
-
-    /// Whether the last status was in step.
-    pub fn in_step(&self) -> bool {
-        self.in_step
     }
 
     /// A decision was taken.
     pub fn decision(&mut self, decision: &Decision) {
         match &self.bar {
+            // To draw the bar again costs more than ten thousand lines that nobody asked for.
+            Some(_) if is_detail(decision) && !tracing::enabled!(tracing::Level::DEBUG) => {}
             Some(bar) => bar.suspend(|| log(decision)),
             None => log(decision),
         }
@@ -76,24 +80,31 @@ impl Show {
         let now = Instant::now();
         self.next_look = now + LOOK;
         let Some(unit) = status.units.first() else { return };
-        self.in_step = unit.in_step;
-        self.write(unit);
+        if now >= self.next_write {
+            self.next_write = now + WRITE;
+            self.write(unit);
+        }
+        self.rate.saw(unit.bytes, now);
+        let received = format!("{}, {}/s", binary(unit.bytes), binary(self.rate.per_second));
         if let Some(bar) = &self.bar {
+            if bar.length() == Some(0) && unit.files_total > 0 {
+                set_style(bar, COUNTED);
+            }
             bar.set_length(unit.files_total);
             bar.set_position(unit.files_done);
-            bar.set_prefix(mebibytes(unit.bytes));
+            bar.set_prefix(received);
             bar.set_message(unit.reason.clone());
             bar.tick();
         } else if now >= self.next_line && !unit.in_step {
             self.next_line = now + self.line_every;
             let (done, total) = (unit.files_done, unit.files_total);
-            tracing::info!("{done} of {total} files, {}: {}", mebibytes(unit.bytes), unit.reason);
+            tracing::info!("{done} of {total} files, {received}: {}", unit.reason);
         }
     }
 
     /// The end.
     pub fn end(&mut self, status: &Status, exit: Exit) {
-        self.next_look = Instant::now();
+        self.next_write = Instant::now();
         let mut status = status.clone();
         for unit in &mut status.units {
             if unit.phase == Phase::Stopping {
@@ -121,10 +132,14 @@ impl Show {
     }
 }
 
+/// One line for each of ten thousand files helps nobody.
+fn is_detail(decision: &Decision) -> bool {
+    matches!(decision, Decision::Did { .. })
+}
+
 fn log(decision: &Decision) {
     match decision {
-        // One line for each of ten thousand files helps nobody.
-        Decision::Did { .. } => tracing::debug!("{decision}"),
+        _ if is_detail(decision) => tracing::debug!("{decision}"),
         Decision::Braked(_) | Decision::Stuck { .. } | Decision::RowUnreadable { .. } => {
             tracing::error!("{decision}");
         }
@@ -137,6 +152,73 @@ fn log(decision: &Decision) {
     }
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{}.{} MiB", bytes >> 20, (bytes >> 10) % 1024 * 10 / 1024)
+fn set_style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
+/// Bytes in a second, smoothed over the last few looks.
+#[derive(Debug, Default)]
+struct Rate {
+    per_second: u64,
+    last: Option<(u64, Instant)>,
+}
+
+impl Rate {
+    /// So many bytes were received up to now.
+    fn saw(&mut self, bytes: u64, now: Instant) {
+        if let Some((before, at)) = self.last {
+            let ms = (now - at).as_millis() as u64;
+            if ms == 0 {
+                return;
+            }
+            let fresh = bytes.saturating_sub(before).saturating_mul(1000) / ms;
+            self.per_second = (self.per_second * 3 + fresh) / 4;
+        }
+        self.last = Some((bytes, now));
+    }
+}
+
+/// A number of bytes in the largest unit that leaves something before the point.
+fn binary(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut tenths = bytes.saturating_mul(10) / 1024;
+    let mut unit = 0;
+    while tenths >= 10 * 1024 && unit + 1 < UNITS.len() {
+        (tenths, unit) = (tenths / 1024, unit + 1);
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_in_a_unit_that_fits() {
+        for (bytes, shown) in [
+            (0, "0.0 KiB"),
+            (1536, "1.5 KiB"),
+            (1 << 20, "1.0 MiB"),
+            ((5 << 30) + (1 << 29), "5.5 GiB"),
+            (u64::MAX, "1677721.5 TiB"),
+        ] {
+            assert_eq!(binary(bytes), shown);
+        }
+    }
+
+    #[test]
+    fn a_rate_follows_what_arrives_and_falls_when_nothing_does() {
+        let begin = Instant::now();
+        let mut rate = Rate::default();
+        for n in 0..20 {
+            rate.saw(n * 500, begin + Duration::from_millis(n * 500));
+        }
+        assert!((990..=1000).contains(&rate.per_second), "{rate:?}");
+        for n in 20..60 {
+            rate.saw(9_500, begin + Duration::from_millis(n * 500));
+        }
+        assert_eq!(rate.per_second, 0);
+    }
 }

@@ -8,9 +8,11 @@
 //! - [`faults`]: which fault fires where. Each is decided at an
 //!   [address](faults::Address) of its own, so that taking one away leaves all others.
 //! - [`script`]: what a request meets: the two put together.
+//! - [`contract`]: what disks and stores promise, for the simulated and the real ones.
 //!
 //! Nothing here reads a clock, a file or a random number.
 
+pub mod contract;
 pub mod faults;
 pub mod script;
 pub mod server;

@@ -49,6 +49,9 @@ impl Files {
         let same_bytes = matches!(&slot.entry.local, Local::File { hash, suspect: false, .. } if *hash == got.hash);
         let at = slot.entry.remote.at();
         let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
+        if matches!(slot.entry.remote, Remote::Unknown(_)) {
+            self.refuted.push(path.clone());
+        }
         let (accept, wanted) = match &slot.entry.remote {
             // Deleted or hidden while it was under way.
             Remote::Absent(_) | Remote::Hidden(_) => (false, false),

@@ -140,6 +140,8 @@ pub struct Files {
     pub progress: u64,
     /// Good answers of the server to reads.
     pub answers: u64,
+    /// Paths that two listings left out and that are there when asked for by name.
+    pub refuted: Vec<RemotePath>,
     /// A server that refuses the credentials was met.
     pub unauthorized: bool,
 }
@@ -176,6 +178,7 @@ impl Files {
             bytes: 0,
             progress: 0,
             answers: 0,
+            refuted: Vec::new(),
             unauthorized: false,
         }
     }

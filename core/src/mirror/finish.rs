@@ -9,6 +9,7 @@ use super::{Mirror, State};
 use crate::decision::{Decision, Doubtful};
 use crate::engine::Cx;
 use crate::files::Files;
+use crate::path::RemotePath;
 use crate::policy::Backoff;
 use crate::row::{Doubt, Position};
 use crate::time::{Ms, StoredDeadline};
@@ -43,11 +44,12 @@ impl Mirror {
             _ if traversal.hollow > 0 => Some(Doubtful::Hollow { directories: traversal.hollow }),
             _ => None,
         };
+        let counted = traversal.total.is_some_and(|total| seen >= total);
         let confirmed = match (&suspicion, &before) {
-            (Some(Doubtful::Empty), Some(doubt)) => {
-                apart && doubt.why == Doubtful::Empty && doubt.position == position
+            (Some(now), Some(doubt)) => {
+                let moved = *now == Doubtful::Empty && doubt.position != position;
+                apart && !moved && agree(now, &doubt.why, counted)
             }
-            (Some(_), Some(doubt)) => apart && !matches!(doubt.why, Doubtful::Missing { .. }),
             _ => false,
         };
         let believed = suspicion.is_none() || confirmed;
@@ -106,11 +108,49 @@ impl Mirror {
         self.poll_soon(cx);
     }
 
+    /// A file that two listings left out is there. So the listings lied, and nothing else that
+    /// they did not show proves anything either.
+    pub fn refuted(&mut self, cx: &mut Cx<'_>, path: RemotePath) {
+        if !matches!(self.state, State::Following) || self.stopping {
+            return;
+        }
+        self.doubts += 1;
+        let salt = (cx.engine.seed, cx.unit, "confirm");
+        let again = CONFIRM.delay(self.doubts, &salt).max(CONFIRM_MIN);
+        cx.note(Decision::ListingRefuted { path, again });
+        let wall = cx.now.wall;
+        self.change(cx, |row| {
+            row.believed = false;
+            row.doubt = None;
+            row.relist = Some(StoredDeadline { set: wall, length: again });
+        });
+        cx.wake_at(Why::Relist, cx.now.tick + again);
+    }
+
     /// Lists everything again. A server that had no feed is asked first whether it has one.
     pub(super) fn relist(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
         match self.at {
             Some(Position::NoFeed) | None => self.locate(cx),
             _ => self.begin_walk(cx, files),
         }
+    }
+}
+
+/// Whether two traversals tell the same story. Two that are each wrong in their own way prove
+/// nothing. `counted`: the second shows at least as many files as the server counts.
+fn agree(now: &Doubtful, before: &Doubtful, counted: bool) -> bool {
+    match (*now, *before) {
+        (Doubtful::Empty, Doubtful::Empty) => true,
+        (Doubtful::Short { seen, .. }, Doubtful::Short { seen: then, .. }) => {
+            counted || seen == then
+        }
+        (
+            Doubtful::BelowTotal { seen, total },
+            Doubtful::BelowTotal { seen: seen_then, total: total_then },
+        ) => total - seen == total_then - seen_then,
+        (Doubtful::Hollow { directories }, Doubtful::Hollow { directories: then }) => {
+            directories == then
+        }
+        _ => false,
     }
 }

@@ -3,16 +3,19 @@
 use std::io;
 
 use cap_std::fs::Dir;
+use landfall_core::effect::Aside;
+use landfall_core::fault::Fault;
 use landfall_core::hash::ContentHash;
 use landfall_core::path::NAME_MAX;
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
+use super::fault;
 use super::place::rename;
-use super::tree::hash_at;
+use super::tree::{hash_at, open_below};
 
 /// Below the control directory: what the remote deleted.
-pub(super) const TRASH: &str = "trash";
+const TRASH: &str = "trash";
 
 /// Below the control directory: bytes that nobody else has.
 pub(super) const CONFLICTS: &str = "conflicts";
@@ -20,6 +23,26 @@ pub(super) const CONFLICTS: &str = "conflicts";
 /// Files of one name that are kept side by side. A name that is taken more often is an error
 /// of its path.
 const SAME_NAME: u32 = 1000;
+
+/// The directory that files of `dirs` are moved to.
+///
+/// In one batch of trash, a file may have the name of a directory that came after it. Then the
+/// batch has a second directory.
+pub(super) fn directory(control: &Dir, to: &Aside, dirs: &str) -> io::Result<Dir> {
+    let Aside::Trash { cycle } = to else {
+        return open_below(control, &format!("{CONFLICTS}/{dirs}"), true);
+    };
+    let mut opened = open_below(control, &format!("{TRASH}/{cycle}/{dirs}"), true);
+    for n in 1..SAME_NAME {
+        match opened {
+            Err(why) if fault(&why) == Fault::NotADirectory => {
+                opened = open_below(control, &format!("{TRASH}/{cycle}.{n}/{dirs}"), true);
+            }
+            done => return done,
+        }
+    }
+    opened
+}
 
 /// Moves a file to the conflict copies under `<name>.<hash>.local`. Answers its new name.
 pub(super) fn copy(from: &Dir, name: &str, to: &Dir, hash: ContentHash) -> io::Result<String> {

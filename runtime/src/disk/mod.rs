@@ -94,4 +94,6 @@ pub fn fault(why: &io::Error) -> Fault {
 }
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod tests;

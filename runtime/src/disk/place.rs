@@ -21,9 +21,9 @@ use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::Disk;
-use super::aside::{self, CONFLICTS, TRASH};
+use super::aside::{self, CONFLICTS};
 use super::stage::Stage;
-use super::tree::{hash_at, in_the_way, look_at, open_below, split, stamp};
+use super::tree::{hash_at, in_the_way, is_nowhere, look_at, open_below, split, stamp};
 
 /// A directory that became empty may be removed between a walk and the rename that follows.
 /// That this happens so often in a row is no accident any more.
@@ -186,7 +186,7 @@ impl Disk {
         let local = self.tree.local(path);
         let (dirs, name) = split(local);
         let dir = match open_below(&self.tree.root, dirs, false) {
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            Err(why) if is_nowhere(&why) => {
                 return Ok(Answer::Occupied(Found::Absent));
             }
             other => other?,
@@ -195,11 +195,7 @@ impl Disk {
             Found::File { hash, .. } if hash == expect => {}
             other => return Ok(Answer::Occupied(other)),
         }
-        let place = match to {
-            Aside::Conflict => format!("{CONFLICTS}/{dirs}"),
-            Aside::Trash { cycle } => format!("{TRASH}/{cycle}/{dirs}"),
-        };
-        let place = open_below(&self.tree.control, &place, true)?;
+        let place = aside::directory(&self.tree.control, to, dirs)?;
         let moved = match to {
             Aside::Conflict => aside::copy(&dir, name, &place, expect)?,
             Aside::Trash { .. } => aside::numbered(&dir, name, &place)?,

@@ -4,11 +4,14 @@ use std::io::{self, Read};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions};
+use landfall_core::fault::Fault;
 use landfall_core::files::entry::{Found, Odd, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::path::RemotePath;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
+
+use super::fault;
 
 /// Where exchanges happen, below the control directory.
 pub(super) const SWAP: &str = "swap";
@@ -40,7 +43,7 @@ impl Tree {
         let (dirs, name) = split(self.local(path));
         match open_below(&self.root, dirs, false) {
             Ok(dir) => look_at(&dir, name, known),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Found::Absent),
+            Err(why) if is_nowhere(&why) => Ok(Found::Absent),
             Err(why) => Err(why),
         }
     }
@@ -75,6 +78,11 @@ pub(super) fn open_below(root: &Dir, dirs: &str, make: bool) -> io::Result<Dir> 
         };
     }
     Ok(dir)
+}
+
+/// Whether nothing can be there: a directory above it is missing, or is a file or a link.
+pub(super) fn is_nowhere(why: &io::Error) -> bool {
+    why.kind() == io::ErrorKind::NotFound || fault(why) == Fault::NotADirectory
 }
 
 /// Looks at a name in a directory.

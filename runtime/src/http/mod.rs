@@ -186,4 +186,6 @@ impl From<answer::Failed> for Outcome {
 }
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod tests;

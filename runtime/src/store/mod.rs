@@ -24,6 +24,9 @@ pub const FILE: &str = "state.db";
 /// How long a commit that failed waits.
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// Sets a value of the store itself.
+const SET: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+
 /// How long the mark of a clean end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -84,12 +87,15 @@ impl Store {
         let (run, boot, last) = begin(&mut db, boot_id).map_err(failed)?;
         let rows = read_rows(&db).map_err(failed)?;
         let (jobs, queue) = mpsc::channel();
+        // Stored with the first commit: what a power cut tore is in doubt until a commit says
+        // so, and a kill before that must not make it trusted.
+        let boot_id = boot_id.unwrap_or_default().to_owned();
         let (running, ended) = mpsc::channel();
         thread::Builder::new()
             .name("store".into())
             .spawn(move || {
                 let _running: mpsc::Sender<()> = running;
-                work(db, queue, id, events);
+                work(db, &boot_id, queue, id, events);
             })
             .map_err(|why| failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why))))?;
         Ok(Opened { store: Store { jobs, ended }, rows, run, boot, last })
@@ -153,10 +159,8 @@ fn begin(
         (_, Some("1")) => LastExit::Clean,
         _ => LastExit::Unclean,
     };
-    let set = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
-    tx.execute(set, params!["run", (run + 1).to_string()])?;
-    tx.execute(set, params!["boot", boot_id.unwrap_or("")])?;
-    tx.execute(set, params!["clean", "0"])?;
+    tx.execute(SET, params!["run", (run + 1).to_string()])?;
+    tx.execute(SET, params!["clean", "0"])?;
     tx.commit()?;
     Ok((run + 1, boot, last))
 }
@@ -177,6 +181,7 @@ fn read_rows(db: &Connection) -> Result<Vec<StoredRow>, rusqlite::Error> {
 
 fn work(
     mut db: Connection,
+    boot_id: &str,
     queue: mpsc::Receiver<Job>,
     store: StoreId,
     events: UnboundedSender<Event>,
@@ -184,7 +189,7 @@ fn work(
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter());
-        while let Err(why) = write(&mut db, &batch) {
+        while let Err(why) = write(&mut db, boot_id, &batch) {
             tracing::warn!("a commit failed and is tried again: {why}");
             thread::sleep(AGAIN);
         }
@@ -198,7 +203,7 @@ fn work(
     }
 }
 
-fn write(db: &mut Connection, batch: &[Job]) -> Result<(), rusqlite::Error> {
+fn write(db: &mut Connection, boot_id: &str, batch: &[Job]) -> Result<(), rusqlite::Error> {
     let tx = db.transaction()?;
     {
         let mut put = tx.prepare_cached(
@@ -211,6 +216,7 @@ fn write(db: &mut Connection, batch: &[Job]) -> Result<(), rusqlite::Error> {
                 tx.execute("UPDATE meta SET value = '1' WHERE name = 'clean'", [])?;
                 continue;
             };
+            tx.prepare_cached(SET)?.execute(["boot", boot_id])?;
             for change in changes {
                 match change {
                     Change::Put(row) => {
@@ -228,48 +234,4 @@ fn write(db: &mut Connection, batch: &[Job]) -> Result<(), rusqlite::Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use landfall_core::row::{MirrorRow, Row, Value};
-    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-    fn mirror(sealed: u64) -> Change {
-        let value = Value::Mirror(MirrorRow { sealed, ..MirrorRow::default() });
-        Change::Put(Row { unit: UnitId(0), value })
-    }
-
-    /// Waits for a commit. Acknowledgements never go back.
-    fn stored_upto(events: &mut UnboundedReceiver<Event>, last: CommitSeq) {
-        let mut newest = CommitSeq(0);
-        while newest < last {
-            let Some(Event::Stored { upto, .. }) = events.blocking_recv() else { panic!() };
-            assert!(upto > newest);
-            newest = upto;
-        }
-    }
-
-    #[test]
-    fn a_commit_is_there_after_the_process_ended_badly() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE);
-        let (events, mut stored) = unbounded_channel();
-        let opened = Store::open(&path, Some("b1"), StoreId(0), events.clone()).unwrap();
-        assert_eq!((opened.run, opened.last), (1, LastExit::Never));
-        opened.store.commit(CommitSeq(1), vec![mirror(1)]);
-        opened.store.commit(CommitSeq(2), vec![mirror(2)]);
-        stored_upto(&mut stored, CommitSeq(2));
-        opened.store.close(false);
-
-        let opened = Store::open(&path, Some("b1"), StoreId(0), events.clone()).unwrap();
-        assert_eq!((opened.run, opened.boot), (2, Boot::Same));
-        assert_eq!(opened.last, LastExit::Unclean);
-        let row = Row::decode(&opened.rows[0]).unwrap();
-        let Value::Mirror(row) = row.value else { panic!("{row:?}") };
-        assert_eq!((opened.rows.len(), row.sealed), (1, 2));
-        opened.store.close(true);
-
-        let opened = Store::open(&path, Some("b2"), StoreId(0), events).unwrap();
-        assert_eq!((opened.boot, opened.last), (Boot::Other, LastExit::Clean));
-        opened.store.close(true);
-    }
-}
+mod contract;

@@ -5,6 +5,8 @@
 //! kills, and [people](people). What can go wrong, and where it stops, is in
 //! [`faults`](crate::faults).
 
+#[cfg(test)]
+mod contract;
 pub mod disk;
 mod network;
 mod people;
@@ -132,6 +134,9 @@ pub struct World {
     effects: Vec<Effect>,
     moved: Vec<Moved>,
     same_tick: (Tick, u32),
+    /// What would have been told to a machine, for tests that have none.
+    #[cfg(test)]
+    heard: Option<std::collections::VecDeque<Event>>,
 }
 
 /// What a run counts.
@@ -198,6 +203,8 @@ impl World {
             effects: Vec::new(),
             moved: Vec::new(),
             same_tick: (Tick(0), 0),
+            #[cfg(test)]
+            heard: None,
             options,
         };
         world.populate();

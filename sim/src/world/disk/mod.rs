@@ -207,7 +207,7 @@ impl Disk {
 
     /// Whether a file can be written at a path: nothing else is in the way.
     pub fn can_write(&self, path: &RemotePath) -> bool {
-        !self.ancestor_is_file(path) && !matches!(self.look(path), Found::Odd(_))
+        !self.is_below_a_file(path) && !matches!(self.look(path), Found::Odd(_))
     }
 
     /// A person puts something at a path, or removes what is there.
@@ -293,10 +293,10 @@ impl Disk {
             .is_some_and(|(place, _)| matches!(place, Place::At(p) if p.is_below(path.as_str())))
     }
 
-    fn ancestor_is_file(&self, path: &RemotePath) -> bool {
-        path.ancestors().any(|dir| {
-            RemotePath::parse(dir)
-                .is_ok_and(|dir| matches!(self.nodes.get(&Place::At(dir)), Some(Node::File(_))))
+    fn is_below_a_file(&self, path: &RemotePath) -> bool {
+        path.ancestors().filter_map(|dir| RemotePath::parse(dir).ok()).any(|dir| {
+            let node = self.nodes.get(&Place::At(dir));
+            node.is_some_and(|node| *node != Node::Odd(Odd::Directory))
         })
     }
 }

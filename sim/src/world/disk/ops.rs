@@ -107,7 +107,7 @@ impl Disk {
                 Next::Done(ok(Answer::Dropped))
             }
             DiskOp::Place { path, blob, expect, .. } => match (expect, self.look(path)) {
-                _ if self.ancestor_is_file(path) => Next::Done(failed(Fault::NotADirectory)),
+                _ if self.is_below_a_file(path) => Next::Done(failed(Fault::NotADirectory)),
                 (None, Found::Absent) => Next::Done(self.place_new(path, *blob)),
                 (Some(_), Found::File { .. }) => Next::Act(Mark::default()),
                 (_, found) => Next::Done(ok(Answer::Occupied(found))),

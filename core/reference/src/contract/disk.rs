@@ -1,0 +1,277 @@
+//! The contract of the disk port.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use landfall_core::effect::{Aside, DiskOp};
+use landfall_core::event::{Answer, Outcome};
+use landfall_core::files::entry::{Found, Odd, Stamp};
+use landfall_core::hash::ContentHash;
+use landfall_core::id::{BlobId, CallId, UnitId};
+use landfall_core::path::RemotePath;
+
+use super::disk_cases::{CASES, Op, Says, See, Step};
+use super::{Choices, ModelDisk};
+use crate::server::Content;
+
+/// A disk that is put through the contract. It begins empty.
+pub trait TestDisk {
+    /// A person does something at a path: saves a file, makes a link, or removes what is
+    /// there together with the directories that become empty.
+    fn person(&mut self, path: &RemotePath, puts: Puts<'_>);
+    /// Bytes arrive from somewhere.
+    fn stage(&mut self, blob: BlobId, bytes: &[u8]);
+    /// Carries out an operation and waits for its answer.
+    fn perform(&mut self, call: CallId, op: DiskOp) -> Outcome;
+    /// Everything that is there.
+    fn holds(&self) -> Holds;
+}
+
+/// What a person puts at a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Puts<'a> {
+    /// A file with these bytes.
+    File(&'a [u8]),
+    /// A symbolic link that leads out of the mirror.
+    Link,
+    /// Nothing.
+    Nothing,
+}
+
+/// What lies on a disk.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Holds {
+    /// Files at their paths.
+    pub files: BTreeMap<RemotePath, ContentHash>,
+    /// Conflict copies, by the path they were at.
+    pub conflicts: BTreeSet<(RemotePath, ContentHash)>,
+    /// The trash: batch, path, bytes. Sorted.
+    pub trash: Vec<(u64, RemotePath, ContentHash)>,
+    /// Staged blobs.
+    pub staged: BTreeSet<BlobId>,
+}
+
+/// Puts a disk through every named case. `new` makes an empty one.
+///
+/// # Errors
+///
+/// The name of the case and the first difference.
+pub fn check_cases<D: TestDisk>(new: impl Fn() -> D) -> Result<(), String> {
+    for (name, steps) in CASES {
+        let mut disk = new();
+        for (n, step) in steps.iter().enumerate() {
+            take(&mut disk, n, step).map_err(|why| format!("{name}: step {n}: {why}"))?;
+        }
+    }
+    known_stamps(&mut new()).map_err(|why| format!("stamps: {why}"))
+}
+
+/// Walks a disk and the model side by side through 60 random steps.
+///
+/// # Errors
+///
+/// What was done, and the first difference.
+pub fn check_walk(seed: u64, disk: &mut impl TestDisk) -> Result<(), String> {
+    const PATHS: [&str; 8] =
+        ["/a", "/b", "/d", "/d/a", "/d/b", "/d/e", "/d/e/a", "/f/long name.txt"];
+    const TEXTS: [&str; 4] = ["", "one", "two", "three"];
+    let mut choices = Choices::new(seed);
+    let mut model = ModelDisk::default();
+    let mut done = Vec::new();
+    for n in 0..60 {
+        let path = path(choices.one(&PATHS));
+        let text = choices.one(&TEXTS);
+        let expect = hash(choices.one(&TEXTS));
+        let staged: Vec<BlobId> = model.holds().staged.into_iter().collect();
+        let blob = (!staged.is_empty()).then(|| choices.one(&staged));
+        let run = 1 + n as u32 / 20;
+        let op = match (choices.below(12), blob) {
+            (0, _) => {
+                done.push(format!("a person saves {path} as {text:?}"));
+                disk.person(&path, Puts::File(text.as_bytes()));
+                model.person(&path, Puts::File(text.as_bytes()));
+                None
+            }
+            (1, _) => {
+                let puts = choices.one(&[Puts::Link, Puts::Nothing, Puts::Nothing]);
+                done.push(format!("a person puts {puts:?} at {path}"));
+                disk.person(&path, puts);
+                model.person(&path, puts);
+                None
+            }
+            (2 | 3, _) | (4..=7, None) => {
+                let blob = blob_of(run, n);
+                done.push(format!("{text:?} is staged as {blob}"));
+                disk.stage(blob, text.as_bytes());
+                model.stage(blob, text.as_bytes());
+                None
+            }
+            (4 | 5, Some(blob)) => Some(DiskOp::Place { path, blob, expect: None, keep: false }),
+            (6 | 7, Some(blob)) => {
+                let keep = choices.below(3) == 0;
+                Some(DiskOp::Place { path, blob, expect: Some(expect), keep })
+            }
+            (8, Some(blob)) => Some(DiskOp::Drop { blob }),
+            (8 | 9, _) => {
+                let to = match choices.below(2) {
+                    0 => Aside::Conflict,
+                    _ => Aside::Trash { cycle: u64::from(run) },
+                };
+                Some(DiskOp::Remove { path, expect, to })
+            }
+            (10, _) => Some(choices.one(&[DiskOp::Clean, DiskOp::Seal])),
+            _ => Some(DiskOp::Look { path, known: None }),
+        };
+        if let Some(op) = op {
+            done.push(format!("{op:?}"));
+            let call = call(run, n);
+            let (theirs, ours) = (disk.perform(call, op.clone()), model.perform(call, op));
+            if unstamped(&theirs) != unstamped(&ours) {
+                return Err(format!("{done:#?}\nanswers {theirs:?}, should answer {ours:?}"));
+            }
+        }
+        let (theirs, ours) = (disk.holds(), model.holds());
+        if theirs != ours {
+            return Err(format!("{done:#?}\nholds {theirs:#?}, should hold {ours:#?}"));
+        }
+    }
+    Ok(())
+}
+
+fn take(disk: &mut impl TestDisk, n: usize, step: &Step) -> Result<(), String> {
+    match step {
+        Step::Saves(at, text) => disk.person(&path(at), Puts::File(text.as_bytes())),
+        Step::Links(at) => disk.person(&path(at), Puts::Link),
+        Step::Stages(run, part, text) => disk.stage(blob_of(*run, *part), text.as_bytes()),
+        Step::Asks(run, op, says) => {
+            let says = outcome_of(says);
+            let answer = disk.perform(call(*run, n), op_of(op, *run));
+            if unstamped(&answer) != says {
+                return Err(format!("{op:?} answers {answer:?}, should answer {says:?}"));
+            }
+        }
+        Step::Has { files, conflicts, trash, staged } => {
+            let holds = disk.holds();
+            let at = |(at, text): &(&str, &str)| (path(at), hash(text));
+            let mut wanted_trash: Vec<_> =
+                trash.iter().map(|(cycle, at, text)| (*cycle, path(at), hash(text))).collect();
+            wanted_trash.sort();
+            let same = holds.files == files.iter().map(at).collect()
+                && holds.conflicts == conflicts.iter().map(at).collect()
+                && holds.trash == wanted_trash
+                && holds.staged.len() == *staged;
+            if !same {
+                return Err(format!("it holds {holds:#?}, should be {step:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A look believes a stamp that it knows, and a placement tells the stamp that a look finds.
+fn known_stamps(disk: &mut impl TestDisk) -> Result<(), String> {
+    let at = path("/a");
+    disk.stage(blob_of(1, 0), b"one");
+    let op = DiskOp::Place { path: at.clone(), blob: blob_of(1, 0), expect: None, keep: false };
+    let placed = match disk.perform(call(1, 0), op) {
+        Outcome::Ok(Answer::Placed { stamp, .. }) => stamp,
+        other => return Err(format!("a new file answers {other:?}")),
+    };
+    let mut look = |n, known| disk.perform(call(1, n), DiskOp::Look { path: at.clone(), known });
+    let file = |hash, stamp| Outcome::Ok(Answer::Looked(Found::File { hash, stamp }));
+    let found = look(1, None);
+    if found != file(hash("one"), placed) {
+        return Err(format!("placed with {placed:?}, but a look finds {found:?}"));
+    }
+    let other = hash("other");
+    if look(2, Some((other, placed))) != file(other, placed) {
+        return Err("a stamp that is known is not believed".into());
+    }
+    let old = Stamp { mtime_ns: placed.mtime_ns - 1, ..placed };
+    if look(3, Some((other, old))) != file(hash("one"), placed) {
+        return Err("a file whose stamp changed is not hashed".into());
+    }
+    Ok(())
+}
+
+fn op_of(op: &Op, run: u32) -> DiskOp {
+    let place = |at: &str, part, expect, keep| DiskOp::Place {
+        path: path(at),
+        blob: blob_of(run, part),
+        expect,
+        keep,
+    };
+    let remove = |at: &str, text, to| DiskOp::Remove { path: path(at), expect: hash(text), to };
+    match *op {
+        Op::Clean => DiskOp::Clean,
+        Op::Seal => DiskOp::Seal,
+        Op::Look(at) => DiskOp::Look { path: path(at), known: None },
+        Op::Place(at, part) => place(at, part, None, false),
+        Op::Replace(at, part, text) => place(at, part, Some(hash(text)), false),
+        Op::ReplaceAndKeep(at, part, text) => place(at, part, Some(hash(text)), true),
+        Op::Trash(at, text, cycle) => remove(at, text, Aside::Trash { cycle }),
+        Op::SetAside(at, text) => remove(at, text, Aside::Conflict),
+        Op::Drop(part) => DiskOp::Drop { blob: blob_of(run, part) },
+    }
+}
+
+fn outcome_of(says: &Says) -> Outcome {
+    let stamp = NO_STAMP;
+    let see = |see: &See| match *see {
+        See::Nothing => Found::Absent,
+        See::File(text) => Found::File { hash: hash(text), stamp },
+        See::Directory => Found::Odd(Odd::Directory),
+        See::Link => Found::Odd(Odd::Symlink),
+    };
+    Outcome::Ok(match says {
+        Says::Placed => Answer::Placed { stamp, kept: None },
+        Says::PlacedAndKept(text) => Answer::Placed { stamp, kept: Some(hash(text)) },
+        Says::Occupied(found) => Answer::Occupied(see(found)),
+        Says::Sees(found) => Answer::Looked(see(found)),
+        Says::Removed => Answer::Removed,
+        Says::Dropped => Answer::Dropped,
+        Says::Sealed => Answer::Sealed,
+        Says::Cleaned(removed) => Answer::Cleaned { removed: *removed },
+        Says::NoDirectory => return super::disk_model::no_directory(),
+    })
+}
+
+const NO_STAMP: Stamp = Stamp { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+
+fn unstamped(outcome: &Outcome) -> Outcome {
+    let mut outcome = outcome.clone();
+    if let Outcome::Ok(
+        Answer::Placed { stamp, .. }
+        | Answer::Looked(Found::File { stamp, .. })
+        | Answer::Occupied(Found::File { stamp, .. }),
+    ) = &mut outcome
+    {
+        *stamp = NO_STAMP;
+    }
+    outcome
+}
+
+fn call(run: u32, n: usize) -> CallId {
+    CallId { run, unit: UnitId(0), n: 1000 + n as u64 }
+}
+
+fn blob_of(run: u32, part: usize) -> BlobId {
+    BlobId { call: CallId { run, unit: UnitId(0), n: 1 }, part: part as u32 }
+}
+
+fn path(text: &str) -> RemotePath {
+    RemotePath::parse(text).unwrap_or_else(|why| unreachable!("{text}: {why}"))
+}
+
+fn hash(text: &str) -> ContentHash {
+    Content::new(text.as_bytes()).hash()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_keeps_its_own_contract() {
+        check_cases(ModelDisk::default).unwrap();
+    }
+}

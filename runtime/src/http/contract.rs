@@ -1,0 +1,77 @@
+//! The contract of the network port, kept over real sockets.
+
+use std::collections::BTreeMap;
+
+use landfall_core::hash::ContentHash;
+use landfall_core::id::{BlobId, UnitId};
+use landfall_reference::contract::network::{TestNetwork, check, workspace};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+use crate::disk::{Disk, hash_file};
+use crate::serve::{Running, ServerConfig, start};
+
+struct Real {
+    http: Http,
+    events: UnboundedReceiver<Event>,
+    _server: Running,
+    runtime: Runtime,
+    dir: tempfile::TempDir,
+}
+
+impl Real {
+    fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let config = ServerConfig { server: workspace(), ..ServerConfig::default() };
+        let server = runtime.block_on(start(config)).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path(), "/").unwrap();
+        let (sender, events) = unbounded_channel();
+        let target = Target { base_url: server.base_url(), workspace: "w".into(), token: None };
+        let http = Http::new(target, disk.stage, sender).unwrap();
+        Self { http, events, _server: server, runtime, dir }
+    }
+}
+
+impl TestNetwork for Real {
+    fn ask(&mut self, call: CallId, request: Request, credit: u32) {
+        let _inside = self.runtime.enter();
+        self.http.ask(call, request, credit);
+    }
+
+    fn more(&mut self, call: CallId, credit: u32) {
+        self.http.more(call, credit);
+    }
+
+    fn cancel(&mut self, call: CallId) {
+        self.http.cancel(call);
+    }
+
+    fn next(&mut self) -> Event {
+        self.events.blocking_recv().unwrap()
+    }
+
+    fn already(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    fn staged(&mut self) -> BTreeMap<BlobId, ContentHash> {
+        let entries = std::fs::read_dir(self.dir.path().join(".relay/stage")).unwrap();
+        entries
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let n: Vec<u64> = name.split('-').map(|n| n.parse().unwrap()).collect();
+                let call = CallId { run: n[0] as u32, unit: UnitId(n[1] as u16), n: n[2] };
+                let hash = hash_file(std::fs::File::open(&path).unwrap()).unwrap();
+                (BlobId { call, part: n[3] as u32 }, hash)
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn the_real_network_brings_what_the_server_has() {
+    check(&mut Real::new()).unwrap_or_else(|why| panic!("{why}"));
+}

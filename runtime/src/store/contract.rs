@@ -1,0 +1,106 @@
+//! The contract of the store port, kept by SQLite.
+
+use landfall_core::effect::Change;
+use landfall_core::event::Event;
+use landfall_core::id::{CommitSeq, StoreId};
+use landfall_core::row::{MirrorRow, Row, Value};
+use landfall_reference::contract::store::{Opened, TestStore, check_walk};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+
+struct Real {
+    dir: tempfile::TempDir,
+    open: Option<(Store, UnboundedReceiver<Event>)>,
+}
+
+impl Real {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), open: None }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join(FILE)
+    }
+
+    fn store(&mut self) -> (Store, UnboundedReceiver<Event>) {
+        self.open.take().unwrap()
+    }
+}
+
+impl TestStore for Real {
+    fn open(&mut self, boot: u32) -> Opened {
+        let (sender, events) = unbounded_channel();
+        let opened =
+            Store::open(&self.path(), Some(&format!("boot-{boot}")), StoreId(3), sender).unwrap();
+        let super::Opened { store, rows, run, boot, last } = opened;
+        self.open = Some((store, events));
+        Opened { run, boot, last, rows }
+    }
+
+    fn commit(&mut self, seq: CommitSeq, changes: Vec<Change>) {
+        let (store, events) = self.store();
+        store.commit(seq, changes);
+        self.open = Some((store, events));
+    }
+
+    fn acknowledged(&mut self, last: CommitSeq) -> Vec<CommitSeq> {
+        let (store, mut events) = self.store();
+        let mut told = Vec::new();
+        while told.last().is_none_or(|newest| *newest < last) {
+            match events.blocking_recv() {
+                Some(Event::Stored { store: StoreId(3), upto }) => told.push(upto),
+                other => panic!("{other:?}"),
+            }
+        }
+        self.open = Some((store, events));
+        told
+    }
+
+    fn kill(&mut self) {
+        let (Store { jobs, ended }, _) = self.store();
+        drop(jobs);
+        // In one process a new store must not open while the old one still writes.
+        assert!(ended.recv().is_err());
+    }
+
+    fn exit(&mut self) {
+        self.store().0.close(true);
+    }
+}
+
+#[test]
+fn a_store_keeps_what_it_acknowledged_through_any_run() {
+    for seed in 0..6 {
+        let walked = check_walk(seed, &mut Real::new());
+        walked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    }
+}
+
+#[test]
+fn rows_can_be_read_while_they_are_written() {
+    let mut real = Real::new();
+    real.open(1);
+    let row = MirrorRow { sealed: 7, ..MirrorRow::default() };
+    let row = Row { unit: UnitId(0), value: Value::Mirror(row) };
+    real.commit(CommitSeq(1), vec![Change::Put(row.clone())]);
+    real.acknowledged(CommitSeq(1));
+    assert_eq!(read_only(&real.path()).unwrap(), [row.encode()]);
+    real.kill();
+    assert_eq!(read_only(&real.path()).unwrap(), [row.encode()]);
+}
+
+#[test]
+fn a_row_of_another_version_stays_as_it_is() {
+    let mut real = Real::new();
+    real.open(1);
+    real.kill();
+    let db = Connection::open(real.path()).unwrap();
+    let insert = "INSERT INTO rows VALUES (0, 'tomorrow', 'k', 99, '{\"new\":true}')";
+    db.execute(insert, []).unwrap();
+    drop(db);
+    let opened = real.open(1);
+    assert_eq!((opened.rows.len(), opened.rows[0].schema), (1, 99));
+    real.exit();
+    assert_eq!(real.open(1).rows, opened.rows);
+}
