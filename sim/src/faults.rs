@@ -225,6 +225,8 @@ pub struct Plan {
     /// If there is such a set, only its addresses strike.
     kept: Option<BTreeSet<Address>>,
     healed: bool,
+    /// Kinds that do not heal: a planted failure.
+    unhealed: [bool; KINDS],
     struck: BTreeSet<Address>,
     fired: Vec<Address>,
     counts: [u64; KINDS],
@@ -239,6 +241,7 @@ impl Plan {
             removed: BTreeSet::new(),
             kept: None,
             healed: false,
+            unhealed: [false; KINDS],
             struck: BTreeSet::new(),
             fired: Vec::new(),
             counts: [0; KINDS],
@@ -260,23 +263,28 @@ impl Plan {
         self.healed = true;
     }
 
+    /// These kinds strike on when the world is healed.
+    pub fn never_heal(&mut self, kinds: &[Kind]) {
+        kinds.iter().for_each(|kind| self.unhealed[*kind as usize] = true);
+    }
+
+    fn is_healed(&self, kind: Kind) -> bool {
+        self.healed && !self.unhealed[kind as usize]
+    }
+
     /// Whether a fault strikes here. If so, some bits that depend on the address alone, to
     /// choose its severity by.
     #[inline]
     pub fn strikes(&mut self, kind: Kind, entity: u32, attempt: u32) -> Option<u64> {
         let rate = self.rates[kind as usize];
-        if rate == 0 || self.healed {
+        if rate == 0 || self.is_healed(kind) {
             return None;
         }
         let bits = self.bits(kind as u64, entity, attempt);
         if bits % 1_000_000 >= u64::from(rate) {
             return None;
         }
-        let address = Address {
-            kind,
-            entity,
-            attempt,
-        };
+        let address = Address { kind, entity, attempt };
         if self.removed.contains(&address)
             || self.kept.as_ref().is_some_and(|kept| !kept.contains(&address))
         {
@@ -293,7 +301,7 @@ impl Plan {
     /// Whether this kind can strike at all.
     #[inline]
     pub fn is_on(&self, kind: Kind) -> bool {
-        self.rates[kind as usize] > 0 && !self.healed
+        self.rates[kind as usize] > 0 && !self.is_healed(kind)
     }
 
     /// Bits for a choice that is not a fault, such as a latency.
@@ -348,11 +356,7 @@ mod tests {
 
     #[test]
     fn an_address_is_written_and_read() {
-        let address = Address {
-            kind: Kind::KillDuring,
-            entity: 0xbeef,
-            attempt: 3,
-        };
+        let address = Address { kind: Kind::KillDuring, entity: 0xbeef, attempt: 3 };
         assert_eq!(address.to_string(), "kill-during:0000beef:3");
         assert_eq!(address.to_string().parse(), Ok(address));
         assert!("kill-during".parse::<Address>().is_err());

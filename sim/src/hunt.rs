@@ -144,10 +144,7 @@ impl Hunt {
 
 /// The first step at which two runs of one recipe differ.
 pub fn first_difference(recipe: &Recipe) -> usize {
-    let recipe = Recipe {
-        steps: true,
-        ..recipe.clone()
-    };
+    let recipe = Recipe { steps: true, ..recipe.clone() };
     let (one, two) = (run(&recipe).steps, run(&recipe).steps);
     let same = one.iter().zip(&two).take_while(|(a, b)| a == b).count();
     same.min(one.len()).min(two.len())

@@ -214,6 +214,8 @@ fn report(args: &Args, failure: &Failure) {
     match &failure.how {
         How::Verdict(Verdict::InStep(_)) => {}
         How::Verdict(verdict) => println!("{}  {verdict}", reproduction(args, seed, None)),
-        How::Differs { step } => println!("sim --seed {seed} --twice  two runs differ from step {step} on"),
+        How::Differs { step } => {
+            println!("sim --seed {seed} --twice  two runs differ from step {step} on")
+        }
     }
 }

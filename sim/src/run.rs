@@ -8,7 +8,7 @@ use landfall_core::path::RemotePath;
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Tick};
 
-use crate::faults::{Address, KINDS};
+use crate::faults::{Address, KINDS, Kind};
 use crate::options::Options;
 use crate::oracles::{ORACLES, Oracle, Violation};
 use crate::story::{Clock, Story};
@@ -23,6 +23,8 @@ pub struct Recipe {
     pub removed: Vec<Address>,
     /// If there is such a list, only its addresses strike.
     pub kept: Option<Vec<Address>>,
+    /// Kinds that strike on in the healed world: a planted failure.
+    pub unhealed: Vec<Kind>,
     /// Whether the story is told.
     pub story: bool,
     /// Whether the story shows every event and effect.
@@ -40,6 +42,7 @@ impl Recipe {
             options: Options::derive(seed),
             removed: Vec::new(),
             kept: None,
+            unhealed: Vec::new(),
             story: false,
             told_steps: false,
             steps: false,
@@ -133,17 +136,14 @@ impl Report {
 
 /// Does one run.
 pub fn run(recipe: &Recipe) -> Report {
-    let mut story = if recipe.story {
-        Story::told()
-    } else {
-        Story::default()
-    };
+    let mut story = if recipe.story { Story::told() } else { Story::default() };
     story.steps = recipe.told_steps;
     let mut world = World::new(recipe.options.clone(), story);
     world.plan.remove(recipe.removed.iter().copied());
     if let Some(kept) = &recipe.kept {
         world.plan.keep(kept.iter().copied());
     }
+    world.plan.never_heal(&recipe.unhealed);
     world.steps = recipe.steps.then(Vec::new);
     world.planted = recipe.planted;
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));

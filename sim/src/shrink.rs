@@ -43,13 +43,7 @@ pub fn shrink(recipe: &Recipe) -> Option<Shrunk> {
     }
     let recipe = search.with(&needed);
     let signature = run(&recipe).verdict.signature().unwrap_or(signature);
-    Some(Shrunk {
-        needed,
-        signature,
-        from,
-        runs: search.runs,
-        recipe,
-    })
+    Some(Shrunk { needed, signature, from, runs: search.runs, recipe })
 }
 
 struct Search {
@@ -61,10 +55,7 @@ struct Search {
 
 impl Search {
     fn with(&self, kept: &[Address]) -> Recipe {
-        Recipe {
-            kept: Some(kept.to_vec()),
-            ..self.recipe.clone()
-        }
+        Recipe { kept: Some(kept.to_vec()), ..self.recipe.clone() }
     }
 
     /// The faults of a run with these alone, if it fails in the same way.
@@ -109,7 +100,8 @@ impl Search {
     fn a_rest(&mut self, faults: &[Address], size: usize) -> Option<(Vec<Address>, bool)> {
         for start in (0..faults.len()).step_by(size) {
             let end = (start + size).min(faults.len());
-            let rest: Vec<Address> = faults[..start].iter().chain(&faults[end..]).copied().collect();
+            let rest: Vec<Address> =
+                faults[..start].iter().chain(&faults[end..]).copied().collect();
             if rest.len() < faults.len()
                 && !rest.is_empty()
                 && let Some(fired) = self.fails(&rest)

@@ -18,11 +18,7 @@ pub struct Story {
 impl Story {
     /// A story that is told.
     pub fn told() -> Self {
-        Self {
-            on: true,
-            steps: false,
-            lines: Vec::new(),
-        }
+        Self { on: true, steps: false, lines: Vec::new() }
     }
 
     /// Adds a sentence.

@@ -7,15 +7,12 @@ use super::Ruling;
 use crate::world::disk::{Disk, Place};
 
 /// Nothing has to be remembered: the disk knows which blobs there are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Blobs;
 
 impl Blobs {
     pub(super) fn wanted(&mut self, effect: &Effect, disk: &Disk) -> Ruling {
-        let Effect::Disk {
-            op: DiskOp::Place { blob, .. } | DiskOp::Drop { blob },
-            ..
-        } = effect
+        let Effect::Disk { op: DiskOp::Place { blob, .. } | DiskOp::Drop { blob }, .. } = effect
         else {
             return Ok(0);
         };
@@ -29,19 +26,14 @@ impl Blobs {
     }
 
     pub(super) fn heard(&mut self, event: &Event, disk: &Disk) -> Ruling {
-        let Event::Done {
-            call,
-            outcome: Outcome::Ok(Answer::Cleaned { .. }),
-        } = event
-        else {
+        let Event::Done { call, outcome: Outcome::Ok(Answer::Cleaned { .. }) } = event else {
             return Ok(0);
         };
         match disk.staged().find(|blob| blob.call.run < call.run) {
             None => Ok(1),
-            Some(blob) => Err((
-                "stray".into(),
-                format!("blob {blob} of an earlier run is left on the stage"),
-            )),
+            Some(blob) => {
+                Err(("stray".into(), format!("blob {blob} of an earlier run is left on the stage")))
+            }
         }
     }
 

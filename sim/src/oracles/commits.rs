@@ -20,10 +20,9 @@ impl Commits {
             return Ok(0);
         };
         match self.last.replace(seq.0) {
-            Some(last) if seq.0 != last + 1 => Err((
-                "order".into(),
-                format!("commit {} comes after commit {last}", seq.0),
-            )),
+            Some(last) if seq.0 != last + 1 => {
+                Err(("order".into(), format!("commit {} comes after commit {last}", seq.0)))
+            }
             _ => Ok(1),
         }
     }

@@ -64,18 +64,8 @@ impl Cursor {
         let upto = now?;
         match before {
             Some(from) if from >= upto => None,
-            Some(from) => Some(Promise {
-                from,
-                upto,
-                whole: false,
-                doubted,
-            }),
-            None => Some(Promise {
-                from: 0,
-                upto,
-                whole: true,
-                doubted,
-            }),
+            Some(from) => Some(Promise { from, upto, whole: false, doubted }),
+            None => Some(Promise { from: 0, upto, whole: true, doubted }),
         }
     }
 
@@ -117,7 +107,11 @@ impl Cursor {
             let accounted = match version.content {
                 // A known file that the listing left out is durably in doubt.
                 Some(_) => known || deleted && row.is_none() || promise.doubted && row.is_some(),
-                None => known || promise.doubted || row.is_none() && (disk.file(path).is_none() || !untouched),
+                None => {
+                    known
+                        || promise.doubted
+                        || row.is_none() && (disk.file(path).is_none() || !untouched)
+                }
             };
             if !accounted {
                 let upto = promise.upto;
@@ -132,7 +126,6 @@ impl Cursor {
         }
         Ok(1)
     }
-
 }
 
 impl Promise {

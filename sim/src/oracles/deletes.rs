@@ -46,22 +46,14 @@ impl Deletes {
         self.pages.clear();
     }
 
-    pub(super) fn served(
-        &mut self,
-        call: CallId,
-        request: &Request,
-        pieces: &[Piece],
-        end: &End,
-    ) {
+    pub(super) fn served(&mut self, call: CallId, request: &Request, pieces: &[Piece], end: &End) {
         let End::Word(Outcome::Ok(answer)) = end else {
             return;
         };
         let (dir, depth, after) = match request {
-            Request::Tree {
-                path,
-                depth,
-                cursor,
-            } => (path, *depth as usize, cursor.clone().unwrap_or_default()),
+            Request::Tree { path, depth, cursor } => {
+                (path, *depth as usize, cursor.clone().unwrap_or_default())
+            }
             Request::Export { path } => (path, usize::MAX, String::new()),
             _ => return,
         };
@@ -82,16 +74,7 @@ impl Deletes {
             }
         }
         let dir = dir.strip_suffix('/').unwrap_or(dir).to_owned();
-        self.pages.insert(
-            call,
-            Page {
-                dir,
-                depth,
-                after,
-                upto,
-                shown,
-            },
-        );
+        self.pages.insert(call, Page { dir, depth, after, upto, shown });
     }
 
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
@@ -116,15 +99,8 @@ impl Deletes {
     }
 
     pub(super) fn wanted(&self, effect: &Effect, truth: &Truth) -> Ruling {
-        let Effect::Disk {
-            op:
-                DiskOp::Remove {
-                    path,
-                    expect,
-                    to: Aside::Trash { .. },
-                },
-            ..
-        } = effect
+        let Effect::Disk { op: DiskOp::Remove { path, expect, to: Aside::Trash { .. } }, .. } =
+            effect
         else {
             return Ok(0);
         };
@@ -193,7 +169,5 @@ fn wrong(path: &RemotePath, what: &str) -> (String, String) {
 }
 
 fn number(id: &str) -> u64 {
-    id.strip_prefix("evt_")
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0)
+    id.strip_prefix("evt_").and_then(|n| n.parse().ok()).unwrap_or(0)
 }

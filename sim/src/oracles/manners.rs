@@ -46,12 +46,7 @@ impl Manners {
         if !self.under_way.remove(call) {
             return;
         }
-        if let Outcome::Failed {
-            why: Fault::Throttled,
-            retry_after: Some(after),
-            ..
-        } = outcome
-        {
+        if let Outcome::Failed { why: Fault::Throttled, retry_after: Some(after), .. } = outcome {
             let after = Ms(after.0.clamp(1_000, 60_000));
             self.pause = self.pause.max(now + after);
         }

@@ -143,7 +143,7 @@ impl Oracles {
             cursor: cursor::Cursor::default(),
             rollback: rollback::Rollback::default(),
             seal: seal::Seal::default(),
-            blobs: blobs::Blobs::default(),
+            blobs: blobs::Blobs,
             calls: calls::Calls::default(),
             manners: manners::Manners::new(options.concurrency, options.per_second),
             commits: commits::Commits::default(),
@@ -182,12 +182,7 @@ impl Oracles {
             Ok(judged) => self.judged[oracle as usize] += judged,
             Err((item, detail)) => {
                 let at = self.now;
-                self.found.get_or_insert(Violation {
-                    oracle,
-                    item,
-                    detail,
-                    at,
-                });
+                self.found.get_or_insert(Violation { oracle, item, detail, at });
             }
         }
     }
@@ -244,7 +239,14 @@ impl Oracles {
     }
 
     /// The machine wants something.
-    pub fn wanted(&mut self, now: Tick, effect: &Effect, store: &Store, truth: &Truth, disk: &Disk) {
+    pub fn wanted(
+        &mut self,
+        now: Tick,
+        effect: &Effect,
+        store: &Store,
+        truth: &Truth,
+        disk: &Disk,
+    ) {
         let ruling = self.calls.wanted(effect);
         self.rule(Oracle::Calls, ruling);
         let ruling = self.manners.wanted(now, effect);
@@ -288,11 +290,7 @@ impl Oracles {
             return;
         };
         let ruling = self.cursor.reflected(&change, store, truth, disk);
-        let which = if change.whole {
-            Oracle::CompleteMeansComplete
-        } else {
-            Oracle::CursorPrefix
-        };
+        let which = if change.whole { Oracle::CompleteMeansComplete } else { Oracle::CursorPrefix };
         self.rule(which, ruling);
     }
 

@@ -96,7 +96,9 @@ impl Seal {
         }
         Err((
             path.to_string(),
-            format!("the durable row of {path} calls its bytes sealed, and a power cut may take them"),
+            format!(
+                "the durable row of {path} calls its bytes sealed, and a power cut may take them"
+            ),
         ))
     }
 }

@@ -27,9 +27,11 @@ impl Stop {
         let fine = match exit {
             Exit::Stopped => self.told,
             Exit::Stuck => busy,
-            Exit::Halted | Exit::InStep | Exit::Partial | Exit::Unauthorized | Exit::Unavailable => {
-                false
-            }
+            Exit::Halted
+            | Exit::InStep
+            | Exit::Partial
+            | Exit::Unauthorized
+            | Exit::Unavailable => false,
         };
         if fine {
             return Ok(1);

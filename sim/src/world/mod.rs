@@ -162,10 +162,7 @@ impl World {
             seed: options.seed,
             remotes: vec![(
                 RemoteId(0),
-                GateConfig {
-                    concurrency: options.concurrency,
-                    per_second: options.per_second,
-                },
+                GateConfig { concurrency: options.concurrency, per_second: options.per_second },
             )],
             workspaces: vec![(UNIT, WorkspaceConfig::default())],
         };
@@ -265,15 +262,11 @@ impl World {
 
     /// The present on both clocks.
     pub fn both_clocks(&self) -> Now {
-        Now {
-            tick: self.now,
-            wall: Wall(self.wall()),
-        }
+        Now { tick: self.now, wall: Wall(self.wall()) }
     }
 
     fn over(&self, at: Tick) -> bool {
-        self.healed_at
-            .is_some_and(|healed| at > healed + self.options.healed)
+        self.healed_at.is_some_and(|healed| at > healed + self.options.healed)
     }
 
     fn sleep_through(&mut self, at: Tick, what: Happening) {
@@ -351,27 +344,18 @@ impl World {
             (Kind::KillAfter, Phase::After),
         ] {
             if let Some(bits) = self.plan.strikes(kind, entity, attempt) {
-                return Some(Kill {
-                    phase,
-                    power: false,
-                    bits,
-                });
+                return Some(Kill { phase, power: false, bits });
             }
         }
         let bits = self.plan.strikes(Kind::PowerCut, entity, attempt)?;
         let phase = [Phase::Before, Phase::During, Phase::After][bits as usize % 3];
-        Some(Kill {
-            phase,
-            power: true,
-            bits: bits / 3,
-        })
+        Some(Kill { phase, power: true, bits: bits / 3 })
     }
 
     /// Tells the machine something a little later, if its process still lives then.
     fn say_later(&mut self, after: Ms, event: Event) {
         let event = Box::new(event);
-        self.queue
-            .push(self.now + after, Happening::Hear { run: self.run, event });
+        self.queue.push(self.now + after, Happening::Hear { run: self.run, event });
     }
 
     /// Shows the oracles what moved on the disk.

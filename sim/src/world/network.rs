@@ -64,14 +64,11 @@ fn entity(request: &Request) -> u32 {
         Request::Tip => (1, 0),
         Request::Events { .. } => (2, 0),
         Request::Export { .. } => (3, 0),
-        Request::Tree { path, cursor, .. } => (
-            4,
-            hash_of(path) ^ cursor.as_deref().map_or(0, hash_of).rotate_left(7),
-        ),
-        Request::Read { path } => (5, hash_of(path.as_str())),
-        Request::ReadMany { paths } => {
-            (6, paths.first().map_or(0, |path| hash_of(path.as_str())))
+        Request::Tree { path, cursor, .. } => {
+            (4, hash_of(path) ^ cursor.as_deref().map_or(0, hash_of).rotate_left(7))
         }
+        Request::Read { path } => (5, hash_of(path.as_str())),
+        Request::ReadMany { paths } => (6, paths.first().map_or(0, |path| hash_of(path.as_str()))),
     };
     landfall_core::canon::Canon::of(&(what as u64, key)) as u32
 }
@@ -110,10 +107,18 @@ impl World {
                 Link::Good => String::new(),
                 Link::Silent => format!("The link swallows {}.", name(&request)),
                 Link::Broken => format!("The link breaks under {}.", name(&request)),
-                Link::CutAfter(n) => format!("The answer to {} will be cut after {n} items.", name(&request)),
-                Link::HungAfter(n) => format!("The answer to {} will stop after {n} items.", name(&request)),
-                Link::MalformedAfter(n) => format!("The answer to {} is malformed after {n} items.", name(&request)),
-                Link::FullAfter(n) => format!("The disk is full when {} has brought {n} items.", name(&request)),
+                Link::CutAfter(n) => {
+                    format!("The answer to {} will be cut after {n} items.", name(&request))
+                }
+                Link::HungAfter(n) => {
+                    format!("The answer to {} will stop after {n} items.", name(&request))
+                }
+                Link::MalformedAfter(n) => {
+                    format!("The answer to {} is malformed after {n} items.", name(&request))
+                }
+                Link::FullAfter(n) => {
+                    format!("The disk is full when {} has brought {n} items.", name(&request))
+                }
             });
         }
         let latency = self.latency(entity, attempt);
@@ -250,44 +255,30 @@ impl World {
             }
             _ => {}
         }
-        let asked = Asked {
-            entity: flow.entity,
-            attempt: flow.attempt,
-            at: self.now,
-        };
+        let asked = Asked { entity: flow.entity, attempt: flow.attempt, at: self.now };
         let struck = self.plan.fired().len();
-        let Reply {
-            pieces,
-            end,
-            think,
-            pace,
-        } = {
+        let Reply { pieces, end, think, pace } = {
             let rows = self.store.view();
             let known = |path: &RemotePath| rows.entries.contains_key(path);
             self.server.serve(&flow.request, asked, &mut self.plan, &known)
         };
         if self.story.on {
-            for address in self.plan.fired()[struck..].to_vec() {
-                let request = name(&flow.request);
-                self.story.say(self.now, || format!("The server answers {request} with {}.", address.kind));
+            let request = name(&flow.request);
+            for address in &self.plan.fired()[struck..] {
+                self.story.say(self.now, || {
+                    format!("The server answers {request} with {}.", address.kind)
+                });
             }
         }
         self.oracles.served(self.now, call, &flow.request, &pieces, &end);
-        flow.rest = Some(Rest {
-            pieces: pieces.into(),
-            end,
-            pace,
-        });
+        flow.rest = Some(Rest { pieces: pieces.into(), end, pace });
         let back = self.plan.bits(201, flow.entity, flow.attempt) % self.options.latency.0;
         self.queue.push(self.now + think + Ms(back), Happening::Net(call));
         self.flows.insert(call, flow);
     }
 
     fn stage(&mut self, call: CallId, flow: &mut Flow, sent: &Sent) -> Fetched {
-        let blob = BlobId {
-            call,
-            part: flow.blobs,
-        };
+        let blob = BlobId { call, part: flow.blobs };
         flow.blobs += 1;
         self.disk.stage(blob, sent.content, self.wall());
         self.disk_moved();
@@ -315,10 +306,7 @@ impl World {
                 }
                 _ => outcome.clone(),
             };
-            self.say_later(Ms(bits % 20_000), Event::Done {
-                call,
-                outcome: again,
-            });
+            self.say_later(Ms(bits % 20_000), Event::Done { call, outcome: again });
         }
         self.tell(Event::Done { call, outcome });
     }
@@ -361,18 +349,11 @@ impl World {
 }
 
 fn brings_bytes(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::Export { .. } | Request::Read { .. } | Request::ReadMany { .. }
-    )
+    matches!(request, Request::Export { .. } | Request::Read { .. } | Request::ReadMany { .. })
 }
 
 fn failed(blame: Blame, why: Fault) -> Outcome {
-    Outcome::Failed {
-        blame,
-        why,
-        retry_after: None,
-    }
+    Outcome::Failed { blame, why, retry_after: None }
 }
 
 impl Flow {

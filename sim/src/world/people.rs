@@ -250,7 +250,9 @@ impl World {
             .people
             .touched
             .keys()
-            .filter(|path| matches!(self.disk.look(path), landfall_core::files::entry::Found::Odd(_)))
+            .filter(|path| {
+                matches!(self.disk.look(path), landfall_core::files::entry::Found::Odd(_))
+            })
             .cloned()
             .collect();
         for path in blocked {

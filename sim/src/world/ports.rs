@@ -40,14 +40,9 @@ impl World {
         let can_deny = can_fill || matches!(op, DiskOp::Remove { .. } | DiskOp::Look { .. });
         let fault = if can_fill && self.plan.strikes(Kind::DiskFull, entity, attempt).is_some() {
             Fault::DiskFull
-        } else if can_deny
-            && let Some(bits) = self.plan.strikes(Kind::DiskDenied, entity, attempt)
+        } else if can_deny && let Some(bits) = self.plan.strikes(Kind::DiskDenied, entity, attempt)
         {
-            if bits & 1 == 0 {
-                Fault::DiskDenied
-            } else {
-                Fault::DiskIo("EIO".into())
-            }
+            if bits & 1 == 0 { Fault::DiskDenied } else { Fault::DiskIo("EIO".into()) }
         } else {
             return None;
         };
@@ -117,11 +112,7 @@ impl World {
         };
         let waiting = self.store.pending();
         let until = match kill {
-            Some(Kill {
-                phase: Phase::During,
-                bits,
-                ..
-            }) => bits as usize % (waiting + 1),
+            Some(Kill { phase: Phase::During, bits, .. }) => bits as usize % (waiting + 1),
             _ => waiting,
         };
         let mut upto = None;
@@ -129,13 +120,7 @@ impl World {
             let Some(commit) = self.store.flush_one() else {
                 break;
             };
-            self.oracles.durable(
-                self.now,
-                &commit,
-                &self.store,
-                &self.server.truth,
-                &self.disk,
-            );
+            self.oracles.durable(self.now, &commit, &self.store, &self.server.truth, &self.disk);
             upto = Some(commit.seq);
         }
         if let Some(kill) = kill {
@@ -143,10 +128,7 @@ impl World {
             return;
         }
         if let Some(upto) = upto {
-            self.tell(Event::Stored {
-                store: StoreId(0),
-                upto,
-            });
+            self.tell(Event::Stored { store: StoreId(0), upto });
         }
     }
 }

@@ -64,7 +64,11 @@ impl World {
             self.same_tick = (self.now, 0);
         }
         if self.same_tick.1 > STEPS_PER_TICK {
-            self.oracles.fail(Oracle::NoLoop, "steps", "the machine goes round without time passing".into());
+            self.oracles.fail(
+                Oracle::NoLoop,
+                "steps",
+                "the machine goes round without time passing".into(),
+            );
             return;
         }
         (now.tick.0, now.wall.0).hash(&mut self.hash);
@@ -103,7 +107,7 @@ impl World {
         effects.clear();
         self.effects = effects;
         self.plan_wake();
-        if self.counts.steps % 512 == 0 {
+        if self.counts.steps.is_multiple_of(512) {
             self.whole_check();
         }
     }
@@ -118,9 +122,8 @@ impl World {
             bits = mix(bits);
             effects.swap(i, (bits % (i as u64 + 1)) as usize);
         }
-        let commits: Vec<usize> = (0..effects.len())
-            .filter(|i| matches!(effects[*i], Effect::Commit { .. }))
-            .collect();
+        let commits: Vec<usize> =
+            (0..effects.len()).filter(|i| matches!(effects[*i], Effect::Commit { .. })).collect();
         // Few: put them back in order by exchanging neighbours.
         for pass in 0..commits.len() {
             for i in 1..commits.len() - pass {
@@ -133,12 +136,7 @@ impl World {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Ask {
-                call,
-                request,
-                credit,
-                ..
-            } => self.ask(call, request, credit),
+            Effect::Ask { call, request, credit, .. } => self.ask(call, request, credit),
             Effect::More { call, credit } => self.more(call, credit),
             Effect::Cancel { call } => self.cancel(call),
             Effect::Disk { call, op, .. } => self.disk_begin(call, op),
@@ -174,7 +172,13 @@ impl World {
         self.oracles.exited(self.now, exit, !self.running.is_empty() || self.store.pending() > 0);
         if Self::exit_is_clean(exit) {
             while let Some(commit) = self.store.flush_one() {
-                self.oracles.durable(self.now, &commit, &self.store, &self.server.truth, &self.disk);
+                self.oracles.durable(
+                    self.now,
+                    &commit,
+                    &self.store,
+                    &self.server.truth,
+                    &self.disk,
+                );
             }
             self.store.close();
         }
@@ -192,10 +196,7 @@ impl World {
             // A body that was being written leaves a stray file.
             if let Some(part) = flow.half_written() {
                 let blob = BlobId { call: *call, part };
-                let half = Content {
-                    hash: landfall_core::hash::ContentHash([7; 32]),
-                    size: 1,
-                };
+                let half = Content { hash: landfall_core::hash::ContentHash([7; 32]), size: 1 };
                 self.disk.stage(blob, half, WALL);
             }
         }

@@ -23,20 +23,13 @@ struct Entry<T> {
 impl<T> Queue<T> {
     /// Nothing is planned.
     pub fn new() -> Self {
-        Self {
-            heap: BinaryHeap::new(),
-            sequence: 0,
-        }
+        Self { heap: BinaryHeap::new(), sequence: 0 }
     }
 
     /// Plans something.
     pub fn push(&mut self, at: Tick, what: T) {
         self.sequence += 1;
-        self.heap.push(Entry {
-            at,
-            sequence: self.sequence,
-            what,
-        });
+        self.heap.push(Entry { at, sequence: self.sequence, what });
     }
 
     /// The next happening and its time.

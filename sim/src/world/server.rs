@@ -149,12 +149,7 @@ impl Server {
             hashes: shape.hashes,
             ..Settings::default()
         };
-        Self {
-            truth: Truth::default(),
-            remote: reference::Server::new(settings),
-            shape,
-            handed: 0,
-        }
+        Self { truth: Truth::default(), remote: reference::Server::new(settings), shape, handed: 0 }
     }
 
     /// The other client writes a file, or deletes it. Returns the number of the event.
@@ -368,7 +363,9 @@ impl Server {
         let cursor = query.cursor.as_deref().unwrap_or_default();
         view.retain(|path| {
             let at_cursor = !cursor.is_empty()
-                && path.strip_prefix(cursor).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+                && path
+                    .strip_prefix(cursor)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             at_cursor || !lie.hides(&query.path, path, known)
         });
         view.tree(query)

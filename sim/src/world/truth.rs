@@ -49,12 +49,7 @@ impl Truth {
             (None, Some(_)) => self.created += 1,
             _ => {}
         }
-        versions.push(Version {
-            n,
-            content,
-            revision: n,
-            at,
-        });
+        versions.push(Version { n, content, revision: n, at });
         n
     }
 
@@ -96,7 +91,7 @@ impl Truth {
 
     /// The files after event `n`, in path order.
     pub fn files_at(&self, n: u64) -> impl Iterator<Item = (&RemotePath, &Version, Content)> {
-        self.versions.iter().filter_map(move |(path, _)| {
+        self.versions.keys().filter_map(move |path| {
             let version = self.at(path, n)?;
             Some((path, version, version.content?))
         })

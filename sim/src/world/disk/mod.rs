@@ -8,6 +8,8 @@
 
 mod ops;
 mod power;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -124,10 +126,7 @@ impl Disk {
     /// What a look at a path finds.
     pub fn look(&self, path: &RemotePath) -> Found {
         match self.nodes.get(&Place::At(path.clone())) {
-            Some(Node::File(file)) => Found::File {
-                hash: file.content.hash,
-                stamp: file.stamp,
-            },
+            Some(Node::File(file)) => Found::File { hash: file.content.hash, stamp: file.stamp },
             Some(Node::Odd(odd)) => Found::Odd(*odd),
             None if self.is_directory(path) => Found::Odd(Odd::Directory),
             None => Found::Absent,
@@ -144,13 +143,16 @@ impl Disk {
 
     /// All files at their paths.
     pub fn files(&self) -> impl Iterator<Item = (&RemotePath, &File)> {
-        self.nodes.iter().map_while(|(place, node)| match place {
-            Place::At(path) => Some((path, node)),
-            _ => None,
-        }).filter_map(|(path, node)| match node {
-            Node::File(file) => Some((path, file)),
-            Node::Odd(_) => None,
-        })
+        self.nodes
+            .iter()
+            .map_while(|(place, node)| match place {
+                Place::At(path) => Some((path, node)),
+                _ => None,
+            })
+            .filter_map(|(path, node)| match node {
+                Node::File(file) => Some((path, file)),
+                Node::Odd(_) => None,
+            })
     }
 
     /// Everything, in the order of places.
@@ -260,12 +262,7 @@ impl Disk {
         };
         self.count(&place, before, node);
         self.undo.push((place.clone(), before));
-        self.moved.push(Moved {
-            place,
-            before,
-            after: node,
-            by,
-        });
+        self.moved.push(Moved { place, before, after: node, by });
         before
     }
 

@@ -61,12 +61,7 @@ enum Next {
 impl Running {
     /// An operation that was not begun.
     pub fn new(call: CallId, op: DiskOp, fault: Option<Fault>) -> Self {
-        Self {
-            call,
-            op,
-            fault,
-            step: Step::Check,
-        }
+        Self { call, op, fault, step: Step::Check }
     }
 }
 
@@ -97,23 +92,21 @@ impl Disk {
     fn check(&mut self, call: CallId, op: &DiskOp) -> Next {
         match op {
             DiskOp::Clean => Next::Done(self.clean(call.run)),
-            DiskOp::Look { path, known } => Next::Done(ok(Answer::Looked(
-                match (self.look(path), known) {
+            DiskOp::Look { path, known } => {
+                Next::Done(ok(Answer::Looked(match (self.look(path), known) {
                     // An adapter does not hash what looks unchanged.
                     (Found::File { stamp, .. }, Some((hash, known))) if *known == stamp => {
                         Found::File { hash: *hash, stamp }
                     }
                     (found, _) => found,
-                },
-            ))),
+                })))
+            }
             DiskOp::Drop { blob } => {
                 self.group();
                 self.set(Place::Stage(*blob), None, Who::Process);
                 Next::Done(ok(Answer::Dropped))
             }
-            DiskOp::Place {
-                path, blob, expect, ..
-            } => match (expect, self.look(path)) {
+            DiskOp::Place { path, blob, expect, .. } => match (expect, self.look(path)) {
                 _ if self.is_below_a_file(path) => Next::Done(failed(Fault::NotADirectory)),
                 (None, Found::Absent) => Next::Done(self.place_new(path, *blob)),
                 (Some(_), Found::File { .. }) => Next::Act(Mark::default()),
@@ -137,10 +130,7 @@ impl Disk {
         self.group();
         self.set(Place::Stage(blob), None, Who::Process);
         self.set(Place::At(path.clone()), Some(Node::File(file)), Who::Process);
-        ok(Answer::Placed {
-            stamp: file.stamp,
-            kept: None,
-        })
+        ok(Answer::Placed { stamp: file.stamp, kept: None })
     }
 
     /// The blob changes places with the file. From now on, and over a kill, what came out
@@ -185,15 +175,7 @@ impl Disk {
             return failed(Fault::DiskIo("what came out is not there".into()));
         };
         match (op, out.put) {
-            (
-                DiskOp::Place {
-                    path,
-                    expect,
-                    keep,
-                    ..
-                },
-                Some(put),
-            ) => {
+            (DiskOp::Place { path, expect, keep, .. }, Some(put)) => {
                 let hash = file.content.hash;
                 let spare = hash == put.content.hash || (Some(hash) == *expect && !keep);
                 self.group();
@@ -202,10 +184,7 @@ impl Disk {
                     self.set(copy, Some(Node::File(file)), Who::Process);
                 }
                 self.set(out.at.clone(), None, Who::Process);
-                ok(Answer::Placed {
-                    stamp: put.stamp,
-                    kept: (!spare).then_some(hash),
-                })
+                ok(Answer::Placed { stamp: put.stamp, kept: (!spare).then_some(hash) })
             }
             (DiskOp::Remove { path, expect, .. }, _) if file.content.hash != *expect => {
                 self.put_back(path, &out.at, file)
@@ -250,9 +229,7 @@ impl Disk {
             }
             self.set(place.clone(), None, Who::Process);
         }
-        ok(Answer::Cleaned {
-            removed: left.len() as u32,
-        })
+        ok(Answer::Cleaned { removed: left.len() as u32 })
     }
 
     fn seal(&mut self, mark: Mark) {
@@ -274,14 +251,6 @@ fn ok(answer: Answer) -> Outcome {
 }
 
 fn failed(why: Fault) -> Outcome {
-    let blame = if why.is_whole_disk() {
-        Blame::Lane
-    } else {
-        Blame::Payload
-    };
-    Outcome::Failed {
-        blame,
-        why,
-        retry_after: None,
-    }
+    let blame = if why.is_whole_disk() { Blame::Lane } else { Blame::Payload };
+    Outcome::Failed { blame, why, retry_after: None }
 }

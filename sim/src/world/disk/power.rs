@@ -19,11 +19,7 @@ impl Disk {
     /// Cuts the power. Of the groups of changes that are neither sealed nor forced, `keep`
     /// (of 1,000) survive, the oldest first; `fate` decides over the bytes of each file that
     /// was not sealed. Returns how many groups and how many files were hit.
-    pub fn power_cut(
-        &mut self,
-        keep: u64,
-        mut fate: impl FnMut(&Place) -> Fate,
-    ) -> (usize, usize) {
+    pub fn power_cut(&mut self, keep: u64, mut fate: impl FnMut(&Place) -> Fate) -> (usize, usize) {
         let open = self.groups.len() - self.forced;
         let kept = self.forced + open * keep.min(1000) as usize / 1000;
         let lost = self.groups.len() - kept;

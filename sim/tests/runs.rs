@@ -1,0 +1,113 @@
+//! What a run is: the same every time, told in sentences, and shrunk to what is needed.
+
+use landfall_sim::faults::{Address, KINDS, Kind};
+use landfall_sim::hunt::{How, Hunt, first_difference};
+use landfall_sim::oracles::Oracle;
+use landfall_sim::run::{Recipe, Verdict, run};
+use landfall_sim::shrink::shrink;
+
+fn hunt(seeds: std::ops::Range<u64>) -> Hunt {
+    Hunt { seeds, only: vec![], without: vec![], twice: true, first: false, planted: false }
+}
+
+/// A short run of a small workspace, so that its story fits on a page.
+fn short(seed: u64) -> Recipe {
+    let mut recipe = Recipe::of(seed);
+    recipe.options.files = 5;
+    recipe.options.chaos = landfall_core::time::Ms::mins(3);
+    recipe.options.rates = [0; KINDS];
+    recipe.story = true;
+    recipe
+}
+
+#[test]
+fn a_clean_run_is_told_from_the_export_to_the_last_edit() {
+    // The position is taken before the export; what the other client changes is followed.
+    let report = run(&short(7));
+    assert!(matches!(report.verdict, Verdict::InStep(_)), "{}", report.verdict);
+    insta::assert_snapshot!(report.story);
+}
+
+#[test]
+fn an_export_that_is_refused_yields_to_the_tree() {
+    // 413 is not a reason to ask for the export again: the tree is pulled.
+    let mut recipe = short(7);
+    recipe.options.totals = true;
+    recipe.options.rates[Kind::ExportTooLarge as usize] = 1_000_000;
+    let report = run(&recipe);
+    assert!(matches!(report.verdict, Verdict::InStep(_)), "{}", report.verdict);
+    let story = report.story.to_string();
+    assert!(story.contains("The server answers the export with export-too-large."), "{story}");
+    assert!(story.contains("the export yields to the tree: 413 too large"), "{story}");
+    insta::assert_snapshot!(report.story);
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in [1, 7, 2401] {
+        let recipe = Recipe::of(seed);
+        assert_eq!(run(&recipe).hash, run(&recipe).hash, "seed {seed}");
+    }
+}
+
+#[test]
+fn telling_the_story_changes_nothing() {
+    let quiet = Recipe::of(7);
+    let told = Recipe { story: true, told_steps: true, ..quiet.clone() };
+    assert_eq!(run(&quiet).hash, run(&told).hash);
+}
+
+#[test]
+fn a_leak_in_the_simulator_is_found_by_the_second_run() {
+    let bag = Hunt { planted: true, ..hunt(3..4) }.go(|_| {});
+    let [failure] = &bag.failures[..] else {
+        panic!("one seed fails: {:?}", bag.failures);
+    };
+    assert!(matches!(failure.how, How::Differs { step: 99 }), "{:?}", failure.how);
+}
+
+#[test]
+fn runs_that_do_not_differ_do_not_differ_anywhere() {
+    let recipe = Recipe::of(3);
+    let steps = run(&Recipe { steps: true, ..recipe.clone() }).steps.len();
+    assert_eq!(first_difference(&recipe), steps);
+}
+
+#[test]
+fn a_fault_that_never_ends_is_what_is_left_after_shrinking() {
+    // Planted: one file stays poisoned though the world is healed.
+    let mut recipe = Recipe::of(2);
+    recipe.options.rates = [0; KINDS];
+    for kind in [Kind::Poisoned, Kind::CutBody, Kind::SlowAnswer, Kind::KillAfter] {
+        recipe.options.rates[kind as usize] = kind.usual();
+    }
+    recipe.unhealed = vec![Kind::Poisoned];
+    recipe.options.rates[Kind::CutBody as usize] = 200_000;
+    let before = run(&recipe);
+    assert!(matches!(before.verdict, Verdict::Stuck { .. }), "{}", before.verdict);
+    let shrunk = shrink(&recipe).expect("it fails");
+    assert_eq!(shrunk.signature.0, Oracle::Converges);
+    assert_eq!(shrunk.needed.len(), 1, "{:?}", shrunk.needed);
+    assert_eq!(shrunk.needed[0].kind, Kind::Poisoned);
+    assert!(before.fired.len() > 20, "of many");
+}
+
+#[test]
+fn the_reproduction_line_is_read_back() {
+    let report = run(&Recipe::of(9));
+    let again: Vec<Address> =
+        report.fired.iter().map(|a| a.to_string().parse().expect("an address")).collect();
+    assert_eq!(again, report.fired);
+    // All that struck, kept by name, is the same run.
+    let kept = Recipe { kept: Some(report.fired.clone()), ..Recipe::of(9) };
+    assert_eq!(run(&kept).hash, report.hash);
+}
+
+#[test]
+fn a_hunt_of_clean_runs_finds_nothing_and_says_what_was_not_tried() {
+    let clean = Hunt { without: Kind::ALL.to_vec(), twice: false, ..hunt(0..8) };
+    let bag = clean.go(|_| {});
+    assert!(bag.failures.is_empty(), "{:?}", bag.failures);
+    assert!(bag.zeros().contains(&"no cut-body ever struck".to_owned()));
+    assert!(bag.fewest >= 500, "{} steps in an hour", bag.fewest);
+}
