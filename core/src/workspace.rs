@@ -103,7 +103,8 @@ impl Lane for Workspace {
             self.mirror.refuted(cx, path);
         }
         let idle = self.mirror.is_caught_up() && self.files.standing(Standing::Working) == 0;
-        if self.config.once && idle && !self.files.seals.is_clean() {
+        let last = self.stopping && self.files.is_placed_out();
+        if (last || self.config.once && idle) && !self.files.seals.is_clean() {
             // Somebody waits for the end.
             self.files.seals.want(cx.now.tick);
         }

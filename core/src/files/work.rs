@@ -245,6 +245,11 @@ impl Files {
         }
     }
 
+    /// Whether nothing is being placed or removed, or waits for it.
+    pub fn is_placed_out(&self) -> bool {
+        self.busy.is_empty() && self.to_place.is_empty() && self.to_store.is_empty()
+    }
+
     /// Whether nothing is under way, staged or unsealed.
     pub fn is_quiet(&self) -> bool {
         self.jobs.is_empty()
