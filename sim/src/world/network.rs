@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use landfall_core::effect::Request;
 use landfall_core::event::{Event, Fetched, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
+use landfall_core::files::entry::Remote;
 use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
 use landfall_core::time::Ms;
@@ -259,7 +260,9 @@ impl World {
         let struck = self.plan.fired().len();
         let Reply { pieces, end, think, pace } = {
             let rows = self.store.view();
-            let known = |path: &RemotePath| rows.entries.contains_key(path);
+            let known = |path: &RemotePath| {
+                rows.entries.get(path).is_some_and(|row| matches!(row.remote, Remote::File { .. }))
+            };
             self.server.serve(&flow.request, asked, &mut self.plan, &known)
         };
         if self.story.on {
