@@ -23,8 +23,8 @@ impl Files {
     /// One item of a streamed read.
     pub fn part(&mut self, cx: &mut Cx<'_>, call: CallId, part: Part) {
         match part {
-            Part::Bytes(n) => {
-                self.bytes += n;
+            // Counted when the file is whole.
+            Part::Bytes(_) => {
                 self.progress += 1;
                 cx.extend(call, super::work::READ_PATIENCE);
                 cx.more(call, 1);
@@ -171,9 +171,7 @@ impl Files {
         let Found::File { hash, stamp } = found else { return 0 };
         let proof = self.slots.get(path).and_then(|slot| slot.entry.proof.as_ref());
         match proof {
-            Some(proof)
-                if proof.hash == *hash && proof.stamp == *stamp && proof.seal != NEVER =>
-            {
+            Some(proof) if proof.hash == *hash && proof.stamp == *stamp && proof.seal != NEVER => {
                 proof.seal
             }
             _ => self.seals.touch(now),
@@ -184,7 +182,7 @@ impl Files {
     /// killed removed it a moment ago, so a power cut might still bring it back.
     fn removal_for(&mut self, path: &RemotePath, found: &Found, now: Tick) -> Option<u64> {
         let entry = &self.slots.get(path)?.entry;
-        let was_here = entry.proof.is_some() || entry.placing.is_some();
+        let was_here = entry.base.is_some() || entry.proof.is_some() || entry.placing.is_some();
         if *found != Found::Absent || !was_here {
             return None;
         }

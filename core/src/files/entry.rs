@@ -93,7 +93,7 @@ pub enum Odd {
 }
 
 /// Equal stamps mean equal bytes, except within the granularity of the clock.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Stamp {
     /// Bytes.
     pub size: u64,
@@ -269,7 +269,10 @@ impl Remote {
     /// The point of the feed that this was known at.
     pub fn at(&self) -> Ordinal {
         match self {
-            Remote::Unknown(at) | Remote::Absent(at) | Remote::Hidden(at) | Remote::File { at, .. } => *at,
+            Remote::Unknown(at)
+            | Remote::Absent(at)
+            | Remote::Hidden(at)
+            | Remote::File { at, .. } => *at,
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::policy::Backoff;
 use crate::row::{EntryRow, Of, Value};
 use crate::time::{Ms, StoredDeadline, Tick};
 use crate::timers::Why;
-use entry::{Doing, Entry, Hold, Local, Ordinal, Remote};
+use entry::{Doing, Entry, Hold, Local, Ordinal, Proof, Remote, Stamp};
 use plan::{Action, Rule, SyncMode, plan};
 use seal::{NEVER, Seals};
 
@@ -206,6 +206,12 @@ impl Files {
             let unsealed = slot.entry.proof.as_ref().is_some_and(|proof| proof.seal > sealed);
             let touched = unsealed || slot.entry.placing.is_some();
             slot.unsealed_at_boot = touched && power_was_cut;
+            if let (true, None, Some(base)) = (power_was_cut, &slot.entry.proof, &slot.entry.base) {
+                // It was moved away, and the power cut may have brought it back, torn or not.
+                slot.unsealed_at_boot = true;
+                let hash = base.hash;
+                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
+            }
             if let Some(proof) = &mut slot.entry.proof {
                 slot.unsealed_at_boot |= proof.seal == NEVER;
                 if slot.unsealed_at_boot && proof.seal != NEVER {

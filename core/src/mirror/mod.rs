@@ -223,6 +223,10 @@ impl Mirror {
             }
             (_, Part::File(got)) => files.drop_blob(cx, got.blob),
             (State::Counting { .. }, Part::Entries(_)) => cx.more(call, 1),
+            (State::Exporting { .. }, Part::Bytes(_)) => {
+                self.progress += 1;
+                cx.more(call, 1);
+            }
             _ => {}
         }
     }
