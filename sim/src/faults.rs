@@ -11,7 +11,7 @@
 //!   before it. An older one can not be told from the truth without an audit.
 //! - A file that exists is never answered with 404 when it is asked for by its name. Listings
 //!   may lie; reads may fail, but they do not lie.
-//! - A listing or an export hides a file of which the machine has no row only from a server
+//! - A listing or an export hides a file that no row of the machine knows to be there only from a server
 //!   that always says the true count, and only together with more than ten others, so that
 //!   files made meanwhile do not make up for it. Where the machine has rows of all files, a
 //!   lie may also come with a count that fits it, or with none.

@@ -85,7 +85,7 @@ impl Options {
             files: 40,
             chaos: Ms::hours(2),
             healed: Ms::mins(45),
-            edit_every: Ms(rng.random_range(15_000..60_000)),
+            edit_every: Ms(rng.random_range(12_000..36_000)),
             page: rng.random_range(3..50),
             bulk: rng.random_bool(0.5),
             totals: rng.random_bool(0.8),

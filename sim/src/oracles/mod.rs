@@ -258,7 +258,7 @@ impl Oracles {
         let ruling = self.deletes.wanted(effect, truth);
         self.rule(Oracle::NoDeleteOnOneListing, ruling);
         let promised = self.cursor.promised();
-        let ruling = self.refetch.wanted(effect, promised, &self.deletes, store, truth, disk);
+        let ruling = self.refetch.wanted(now, effect, promised, &self.deletes, store, truth, disk);
         self.rule(Oracle::NoRefetch, ruling);
     }
 

@@ -9,11 +9,17 @@ use std::collections::BTreeSet;
 use landfall_core::effect::{Effect, Request};
 use landfall_core::path::RemotePath;
 
+use landfall_core::time::{Ms, Tick};
+
 use super::Ruling;
 use super::deletes::Deletes;
 use crate::world::disk::{Disk, Moved, Place, Who};
 use crate::world::store::Store;
 use crate::world::truth::Truth;
+
+/// A read that was decided on before the feed told what it would bring may wait this long for
+/// its turn.
+const TURN: Ms = Ms::mins(3);
 
 /// Paths that were changed by somebody else than the machine.
 #[derive(Debug, Default)]
@@ -30,6 +36,7 @@ impl Refetch {
 
     pub(super) fn wanted(
         &self,
+        now: Tick,
         effect: &Effect,
         promised: Option<u64>,
         deletes: &Deletes,
@@ -53,6 +60,7 @@ impl Refetch {
             let same = truth.now(path).is_some_and(|v| {
                 v.content.is_some_and(|c| c.hash == base.hash)
                     && Some(v.n) <= promised
+                    && v.at + TURN <= now
                     && base.revision.0 == format!("rev_{}", v.revision)
             });
             if same

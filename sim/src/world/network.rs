@@ -263,8 +263,7 @@ impl World {
             // A file that was deleted and made again is as good as unknown: the machine has
             // nothing left to doubt an omission with.
             let known = |path: &RemotePath| {
-                let row = rows.entries.get(path);
-                row.is_some_and(|row| !matches!(row.remote, Remote::Absent(_)))
+                rows.entries.get(path).is_some_and(|row| matches!(row.remote, Remote::File { .. }))
             };
             self.server.serve(&flow.request, asked, &mut self.plan, &known)
         };
