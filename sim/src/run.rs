@@ -239,7 +239,8 @@ fn differing(world: &World) -> Option<RemotePath> {
             return false;
         };
         let local = world.disk.file(path).map(|file| file.content.hash);
-        local == touch.left
+        // Of two saves in one instant, the check-then-place window may bring the first back.
+        (local == touch.left || local.is_some() && touch.saved.contains(&local))
             && truth.now(path).is_none_or(|v| match v.content {
                 // An edit here wins over a delete there.
                 None => true,

@@ -38,11 +38,6 @@ pub(super) struct Promise {
 }
 
 impl Cursor {
-    /// The events that the durable row promises to have applied.
-    pub(super) fn promised(&self) -> Option<u64> {
-        self.promised
-    }
-
     pub(super) fn moved(&mut self, moved: &Moved) {
         if let (Who::Person, Place::At(path)) = (moved.by, &moved.place) {
             self.touched.insert(path.clone());
@@ -103,7 +98,10 @@ impl Cursor {
             });
             let untouched = !self.touched.contains(path);
             // A listing that is newer than the position may show that it was deleted since.
-            let deleted = truth.now(path).is_some_and(|v| v.content.is_none());
+            let deleted = truth
+                .versions(path)
+                .iter()
+                .any(|later| later.n > promise.upto && later.content.is_none());
             let accounted = match version.content {
                 // A known file that the listing left out is durably in doubt.
                 Some(_) => known || deleted && row.is_none() || promise.doubted && row.is_some(),

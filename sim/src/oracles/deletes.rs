@@ -168,6 +168,6 @@ fn wrong(path: &RemotePath, what: &str) -> (String, String) {
     (path.to_string(), format!("{path} goes to the trash, and it {what}"))
 }
 
-fn number(id: &str) -> u64 {
+pub(super) fn number(id: &str) -> u64 {
     id.strip_prefix("evt_").and_then(|n| n.parse().ok()).unwrap_or(0)
 }

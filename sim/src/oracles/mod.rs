@@ -72,7 +72,7 @@ oracles! {
     Manners = "manners";
     /// Commits are counted without a gap and in order.
     CommitOrder = "commit-order";
-    /// What is durably there is not downloaded again.
+    /// What is durably there is not downloaded again, and an export is not begun again.
     NoRefetch = "no-refetch";
     /// The process ends in time when it is told to, and never for no reason.
     StopInTime = "stop-in-time";
@@ -201,6 +201,7 @@ impl Oracles {
         self.manners.started();
         self.stop.gone();
         self.deletes.gone();
+        self.refetch.gone();
     }
 
     /// The process was told to stop.
@@ -233,6 +234,7 @@ impl Oracles {
         self.now = now;
         self.deletes.heard(now, event);
         self.manners.heard(now, event);
+        self.refetch.heard(now, event);
         self.calls.heard(event);
         let ruling = self.blobs.heard(event, disk);
         self.rule(Oracle::Blobs, ruling);
@@ -257,8 +259,7 @@ impl Oracles {
         self.rule(Oracle::CommitOrder, ruling);
         let ruling = self.deletes.wanted(effect, truth);
         self.rule(Oracle::NoDeleteOnOneListing, ruling);
-        let promised = self.cursor.promised();
-        let ruling = self.refetch.wanted(now, effect, promised, &self.deletes, store, truth, disk);
+        let ruling = self.refetch.wanted(effect, &self.deletes, store, truth, disk);
         self.rule(Oracle::NoRefetch, ruling);
     }
 
@@ -286,6 +287,7 @@ impl Oracles {
         self.now = now;
         let ruling = self.seal.durable(commit, store, truth, disk);
         self.rule(Oracle::SealBeforeCursor, ruling);
+        self.refetch.durable(commit);
         let Some(change) = self.cursor.durable(commit, store) else {
             return;
         };

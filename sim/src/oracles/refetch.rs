@@ -1,30 +1,62 @@
-//! What is durably there is not downloaded again.
+//! What is durably there is not downloaded again, and an export that ran is not begun again.
 //!
 //! A read of a file is judged when the durable row says that both sides have a version, that
-//! version is still the server's, and its bytes are sealed at the path. A machine that was
-//! given a reason to doubt (a version newer than the durable position, a listing that left the file out, a person's hand) may ask.
+//! version is still the server's, and its bytes are sealed at the path. The machine may ask
+//! all the same when it was told something else: an answer that named another version or
+//! refused the path, a listing that left it out, a person's hand on the file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use landfall_core::effect::{Effect, Request};
+use landfall_core::effect::{Change, Effect, Request};
+use landfall_core::event::{Answer, Event, Outcome, Part};
+use landfall_core::fault::Fault;
+use landfall_core::id::{CallId, Revision};
 use landfall_core::path::RemotePath;
-
+use landfall_core::row::Value;
 use landfall_core::time::{Ms, Tick};
 
 use super::Ruling;
-use super::deletes::Deletes;
+use super::deletes::{Deletes, number};
 use crate::world::disk::{Disk, Moved, Place, Who};
-use crate::world::store::Store;
+use crate::world::store::{Commit, Store};
 use crate::world::truth::Truth;
 
-/// A read that was decided on before the feed told what it would bring may wait this long for
-/// its turn.
+/// A read that was decided on before the feed caught up may wait this long for its turn.
 const TURN: Ms = Ms::mins(3);
 
-/// Paths that were changed by somebody else than the machine.
+/// What the machine was told, and what it asked for.
 #[derive(Debug, Default)]
 pub(super) struct Refetch {
+    now: Tick,
+    /// Paths that were changed by somebody else than the machine.
     touched: BTreeSet<RemotePath>,
+    told: BTreeMap<String, Told>,
+    /// Versions that durable rows say both sides have.
+    bases: BTreeMap<String, Revision>,
+    reads: BTreeMap<CallId, Vec<RemotePath>>,
+    /// The number of the newest event that the feed told.
+    newest: u64,
+    export: Option<CallId>,
+    /// An export sent files, or used up its time.
+    export_ran: bool,
+}
+
+/// What was told of a path.
+#[derive(Debug, Default)]
+struct Told {
+    /// The version that a listing or the feed named last.
+    last: String,
+    /// Since the base became durable, something else than the base was named.
+    other: bool,
+    by_feed: bool,
+    /// When the feed caught up with a read that ran ahead of it.
+    caught_up: Option<Tick>,
+}
+
+impl Told {
+    fn doubtful(&self, now: Tick) -> bool {
+        self.other || self.caught_up.is_some_and(|at| now < at + TURN)
+    }
 }
 
 impl Refetch {
@@ -34,46 +66,146 @@ impl Refetch {
         }
     }
 
+    pub(super) fn gone(&mut self) {
+        self.reads.clear();
+        self.export = None;
+        // What was told and not stored is forgotten.
+        self.told.values_mut().for_each(|told| told.last.clear());
+    }
+
+    pub(super) fn durable(&mut self, commit: &Commit) {
+        for change in &commit.changes {
+            let Change::Put(row) = change else { continue };
+            let Value::Entry(path, entry) = &row.value else { continue };
+            let Some(base) = &entry.base else { continue };
+            let before = self.bases.insert(path.as_str().to_owned(), base.revision.clone());
+            if before.as_ref() != Some(&base.revision)
+                && let Some(told) = self.told.get_mut(path.as_str())
+                && told.last == base.revision.0
+            {
+                told.other = false;
+            }
+        }
+    }
+
+    pub(super) fn heard(&mut self, now: Tick, event: &Event) {
+        self.now = now;
+        match event {
+            Event::Part { call, part } => match part {
+                Part::File(file) if self.export == Some(*call) => {
+                    self.export_ran = true;
+                    self.list(&file.path, &file.revision.0);
+                }
+                Part::Entries(entries) => {
+                    for entry in entries {
+                        self.list(&entry.path, &entry.revision);
+                    }
+                }
+                Part::Refused { path, .. } => self.tell(path, "refused"),
+                // A read may run ahead of the feed. What the feed told last still stands.
+                Part::File(_) | Part::Bytes(_) => {}
+            },
+            Event::Done { call, outcome } => self.done(*call, outcome),
+            _ => {}
+        }
+    }
+
+    fn done(&mut self, call: CallId, outcome: &Outcome) {
+        let asked = self.reads.remove(&call).unwrap_or_default();
+        match outcome {
+            Outcome::Ok(Answer::Tip(Some(tip))) => {
+                self.newest = self.newest.max(tip.number().unwrap_or(0));
+            }
+            Outcome::Ok(Answer::Events { events, .. }) => {
+                // A feed that starts again is not believed, and yet it gives reason to doubt.
+                let again = events.first().is_some_and(|e| number(&e.event_id) <= self.newest);
+                for event in events {
+                    self.newest = self.newest.max(number(&event.event_id));
+                    self.tell(&event.path, if again { "again" } else { &event.revision });
+                    self.told.entry(event.path.clone()).or_default().by_feed = true;
+                }
+            }
+            Outcome::Failed { why, .. } => {
+                self.export_ran |= self.export == Some(call) && *why == Fault::Timeout;
+                if *why == Fault::NotFound {
+                    asked.iter().for_each(|path| self.tell(path.as_str(), "not found"));
+                }
+            }
+            Outcome::Ok(_) => {}
+        }
+    }
+
+    /// A listing named a version. Once the feed spoke of a path, a listing that began before
+    /// that is not believed, whatever it says.
+    fn list(&mut self, path: &str, revision: &str) {
+        let by_feed = self.told.get(path).is_some_and(|told| told.by_feed);
+        self.tell(path, if by_feed { "listed" } else { revision });
+    }
+
+    fn tell(&mut self, path: &str, revision: &str) {
+        let base = self.bases.get(path).map(|base| base.0.as_str());
+        let told = self.told.entry(path.to_owned()).or_default();
+        told.other |= base != Some(revision);
+        if base == Some(revision) && told.last != revision {
+            told.caught_up = Some(self.now);
+        }
+        revision.clone_into(&mut told.last);
+    }
+
     pub(super) fn wanted(
-        &self,
-        now: Tick,
+        &mut self,
         effect: &Effect,
-        promised: Option<u64>,
         deletes: &Deletes,
         store: &Store,
         truth: &Truth,
         disk: &Disk,
     ) -> Ruling {
-        let Effect::Ask { request, .. } = effect else {
+        let Effect::Ask { call, request, .. } = effect else {
             return Ok(0);
         };
         let paths = match request {
             Request::Read { path } => std::slice::from_ref(path),
             Request::ReadMany { paths } => paths.as_slice(),
+            Request::Export { .. } => return self.export(*call),
             _ => return Ok(0),
         };
+        self.reads.insert(*call, paths.to_vec());
         for path in paths {
+            if self.told.get(path.as_str()).is_some_and(|told| told.doubtful(self.now))
+                || self.touched.contains(path)
+                || deletes.left_out(path)
+            {
+                continue;
+            }
             let Some(base) = store.view().entries.get(path).and_then(|row| row.base.as_ref())
             else {
                 continue;
             };
             let same = truth.now(path).is_some_and(|v| {
                 v.content.is_some_and(|c| c.hash == base.hash)
-                    && Some(v.n) <= promised
-                    && v.at + TURN <= now
                     && base.revision.0 == format!("rev_{}", v.revision)
             });
             if same
                 && disk.sealed_at(path) == Some(base.hash)
                 && disk.file(path).is_some_and(|file| file.content.hash == base.hash)
-                && !self.touched.contains(path)
-                && !deletes.left_out(path)
             {
                 return Err((
                     path.to_string(),
                     format!("{path} is asked for again, and its version is durably there"),
                 ));
             }
+        }
+        Ok(1)
+    }
+
+    fn export(&mut self, call: CallId) -> Ruling {
+        self.export = Some(call);
+        if self.export_ran {
+            return Err((
+                "the export".into(),
+                "the export is begun again, and an earlier one sent files or used up its time"
+                    .into(),
+            ));
         }
         Ok(1)
     }

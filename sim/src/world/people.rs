@@ -35,6 +35,8 @@ pub struct Touch {
     pub at: Tick,
     /// The bytes that were saved; `None`: it was deleted.
     pub left: Option<ContentHash>,
+    /// The bytes that were saved last, and those before them.
+    pub saved: [Option<ContentHash>; 2],
     /// The mirror's bytes that were there before the person came.
     pub over: Option<ContentHash>,
 }
@@ -53,7 +55,11 @@ impl World {
             _ => here,
         };
         let at = self.now;
-        self.people.touched.insert(path.clone(), Touch { at, left, over });
+        let mut saved = self.touched(path).map_or([None; 2], |before| before.saved);
+        if left.is_some() {
+            saved = [left, saved[0]];
+        }
+        self.people.touched.insert(path.clone(), Touch { at, left, saved, over });
     }
 
     /// The files of the start.
