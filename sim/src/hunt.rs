@@ -11,6 +11,7 @@ use landfall_core::time::Ms;
 use crate::faults::{KINDS, Kind};
 use crate::oracles::{ORACLES, Oracle};
 use crate::run::{Recipe, Report, Verdict, run};
+use crate::world::Planted;
 
 /// What a hunt is for.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub struct Hunt {
     /// Stop at the first failure.
     pub first: bool,
     /// The planted defect of the simulator.
-    pub planted: bool,
+    pub planted: Planted,
 }
 
 /// A seed that failed.

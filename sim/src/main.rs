@@ -8,6 +8,7 @@ use landfall_sim::faults::{Address, Kind};
 use landfall_sim::hunt::{Failure, How, Hunt};
 use landfall_sim::run::{Recipe, Verdict, run};
 use landfall_sim::shrink::shrink;
+use landfall_sim::world::Planted;
 
 /// Two runs of one seed differ.
 const DIFFERS: u8 = 24;
@@ -62,6 +63,10 @@ struct Args {
     planted: bool,
 }
 
+fn planted(args: &Args) -> Planted {
+    if args.planted { Planted::Leak } else { Planted::Nothing }
+}
+
 fn range(text: &str) -> Result<Range<u64>, String> {
     let parse = || {
         let (from, to) = text.split_once("..")?;
@@ -100,7 +105,7 @@ fn recipe(args: &Args, seed: u64) -> Recipe {
     recipe.options.without(without(args));
     recipe.removed.clone_from(&args.drop);
     recipe.kept.clone_from(&args.keep);
-    recipe.planted = args.planted;
+    recipe.planted = planted(args);
     recipe
 }
 
@@ -177,7 +182,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
         without: without(args).to_vec(),
         twice: args.twice,
         first: args.first,
-        planted: args.planted,
+        planted: planted(args),
     };
     let bag = hunt.go(|failure| report(args, failure));
     if !args.quiet {

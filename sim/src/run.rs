@@ -12,7 +12,7 @@ use crate::faults::{Address, KINDS, Kind};
 use crate::options::Options;
 use crate::oracles::{ORACLES, Oracle, Violation};
 use crate::story::{Clock, Story};
-use crate::world::{Counts, World};
+use crate::world::{Counts, Planted, World};
 
 /// How a run is to be done.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct Recipe {
     /// Whether the hash of each step is kept.
     pub steps: bool,
     /// The planted defect of the simulator.
-    pub planted: bool,
+    pub planted: Planted,
 }
 
 impl Recipe {
@@ -46,7 +46,7 @@ impl Recipe {
             story: false,
             told_steps: false,
             steps: false,
-            planted: false,
+            planted: Planted::Nothing,
         }
     }
 }

@@ -5,9 +5,17 @@ use landfall_sim::hunt::{How, Hunt, first_difference};
 use landfall_sim::oracles::Oracle;
 use landfall_sim::run::{Recipe, Verdict, run};
 use landfall_sim::shrink::shrink;
+use landfall_sim::world::Planted;
 
 fn hunt(seeds: std::ops::Range<u64>) -> Hunt {
-    Hunt { seeds, only: vec![], without: vec![], twice: true, first: false, planted: false }
+    Hunt {
+        seeds,
+        only: vec![],
+        without: vec![],
+        twice: true,
+        first: false,
+        planted: Planted::Nothing,
+    }
 }
 
 /// A short run of a small workspace, so that its story fits on a page.
@@ -59,11 +67,18 @@ fn telling_the_story_changes_nothing() {
 
 #[test]
 fn a_leak_in_the_simulator_is_found_by_the_second_run() {
-    let bag = Hunt { planted: true, ..hunt(3..4) }.go(|_| {});
+    let bag = Hunt { planted: Planted::Leak, ..hunt(3..4) }.go(|_| {});
     let [failure] = &bag.failures[..] else {
         panic!("one seed fails: {:?}", bag.failures);
     };
     assert!(matches!(failure.how, How::Differs { step: 99 }), "{:?}", failure.how);
+}
+
+#[test]
+fn one_effect_that_is_a_millisecond_off_changes_the_hash() {
+    let recipe = Recipe::of(7);
+    let other = Recipe { planted: Planted::Effect, ..recipe.clone() };
+    assert_ne!(run(&recipe).hash, run(&other).hash);
 }
 
 #[test]

@@ -89,6 +89,18 @@ struct Kill {
     bits: u64,
 }
 
+/// A defect that is planted to prove that the hash tells.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Planted {
+    /// None.
+    #[default]
+    Nothing,
+    /// Something that outlives a run leaks into it.
+    Leak,
+    /// One effect, a deadline after step 100, is a millisecond off.
+    Effect,
+}
+
 /// The simulated world.
 #[derive(Debug)]
 pub struct World {
@@ -112,8 +124,8 @@ pub struct World {
     pub counts: Counts,
     /// Hashes of all steps, if two runs are to be compared.
     pub steps: Option<Vec<u64>>,
-    /// A planted defect of the simulator itself, to prove that the double run finds it.
-    pub planted: bool,
+    /// A planted defect of the simulator itself.
+    pub planted: Planted,
     machine: Option<Machine>,
     config: Config,
     run: u32,
@@ -182,7 +194,7 @@ impl World {
             story,
             counts: Counts::default(),
             steps: None,
-            planted: false,
+            planted: Planted::Nothing,
             machine: None,
             config,
             run: 0,

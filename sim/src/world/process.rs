@@ -12,7 +12,7 @@ use landfall_core::time::Ms;
 
 use super::disk::{Content, Fate};
 use super::server::hash_of;
-use super::{Happening, Kill, World};
+use super::{Happening, Kill, Planted, World};
 use crate::faults::mix;
 use crate::oracles::Oracle;
 
@@ -73,8 +73,7 @@ impl World {
         }
         (now.tick.0, now.wall.0).hash(&mut self.hash);
         event.hash(&mut self.hash);
-        if self.planted && self.counts.steps == 100 {
-            // The planted defect: something that outlives a run leaks into it.
+        if self.planted == Planted::Leak && self.counts.steps == 100 {
             PLANTED.fetch_add(1, Ordering::Relaxed).hash(&mut self.hash);
         }
         self.oracles.heard(self.now, &event, &self.disk);
@@ -83,6 +82,14 @@ impl World {
         }
         let mut effects = std::mem::take(&mut self.effects);
         machine.step(now, event, &mut effects);
+        if self.planted == Planted::Effect
+            && self.counts.steps > 100
+            && let Some(Effect::Ask { deadline, .. }) =
+                effects.iter_mut().find(|effect| matches!(effect, Effect::Ask { .. }))
+        {
+            deadline.0 += 1;
+            self.planted = Planted::Nothing;
+        }
         if self.story.steps {
             for effect in &effects {
                 self.story.say(self.now, || format!("  < {effect:?}"));
