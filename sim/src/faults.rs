@@ -120,6 +120,8 @@ kinds! {
     DiskFull = "disk-full", 6_000;
     /// EACCES or EIO on one path.
     DiskDenied = "disk-denied", 6_000;
+    /// A seal fails. What it should have covered is still covered by the next.
+    SealFails = "seal-fails", 20_000;
     /// An operation takes seconds, seldom more than a minute.
     DiskSlow = "disk-slow", 3_000;
     /// A person saves the file between the check and the exchange.

@@ -43,6 +43,10 @@ impl World {
         } else if can_deny && let Some(bits) = self.plan.strikes(Kind::DiskDenied, entity, attempt)
         {
             if bits & 1 == 0 { Fault::DiskDenied } else { Fault::DiskIo("EIO".into()) }
+        } else if *op == DiskOp::Seal
+            && let Some(bits) = self.plan.strikes(Kind::SealFails, entity, attempt)
+        {
+            if bits & 1 == 0 { Fault::DiskFull } else { Fault::DiskIo("EIO".into()) }
         } else {
             return None;
         };
