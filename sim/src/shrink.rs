@@ -3,7 +3,7 @@
 //! Delta debugging over the addresses that struck: because a fault is decided by its address
 //! alone, those that are kept strike where they did.
 
-use crate::faults::Address;
+use crate::faults::{Address, Kind};
 use crate::oracles::Oracle;
 use crate::run::{Recipe, Report, run};
 
@@ -33,18 +33,29 @@ pub fn shrink(recipe: &Recipe) -> Option<Shrunk> {
         runs: 1,
     };
     let from = report.fired.len();
-    // The strict signature keeps the stuck item too. Where another item of the same oracle
-    // fails with far fewer faults, that one tells more: so the item is given up last.
-    let mut needed = search.minimise(report.fired);
-    let strict = needed.len();
+    // The strict signature keeps the item too. Where another item fails the same oracle with
+    // fewer faults, that one tells more.
+    let mut needed = search.minimise(report.fired.clone());
     search.item = None;
-    if strict > 1 {
+    if needed.len() > 1 {
         needed = search.minimise(needed);
+    }
+    if needed.len() > HANDFUL {
+        let other = search.minimise(report.fired);
+        if other.len() < needed.len() {
+            needed = other;
+        }
     }
     let recipe = search.with(&needed);
     let signature = run(&recipe).verdict.signature().unwrap_or(signature);
     Some(Shrunk { needed, signature, from, runs: search.runs, recipe })
 }
+
+/// More faults than this make a story that nobody reads.
+const HANDFUL: usize = 4;
+
+/// Runs after which the best that was found has to do.
+const PATIENCE: u32 = 3_000;
 
 struct Search {
     recipe: Recipe,
@@ -60,6 +71,9 @@ impl Search {
 
     /// The faults of a run with these alone, if it fails in the same way.
     fn fails(&mut self, kept: &[Address]) -> Option<Vec<Address>> {
+        if self.runs >= PATIENCE {
+            return None;
+        }
         self.runs += 1;
         let Report { verdict, fired, .. } = run(&self.with(kept));
         let (oracle, item) = verdict.signature()?;
@@ -67,10 +81,18 @@ impl Search {
         same.then_some(fired)
     }
 
-    /// ddmin: halves, then quarters, then their complements, down to single faults.
+    /// Whole kinds first. Then ddmin: halves, then quarters, then their complements, down to single faults.
     fn minimise(&mut self, mut faults: Vec<Address>) -> Vec<Address> {
         if let Some(fired) = self.fails(&[]) {
             return fired;
+        }
+        for kind in Kind::ALL {
+            let rest: Vec<Address> = faults.iter().filter(|f| f.kind != *kind).copied().collect();
+            if rest.len() < faults.len()
+                && let Some(fired) = self.fails(&rest)
+            {
+                faults = fired;
+            }
         }
         let mut parts = 2;
         while faults.len() > 1 {
