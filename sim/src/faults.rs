@@ -39,7 +39,7 @@ macro_rules! kinds {
             pub const ALL: &'static [Kind] = &[$(Kind::$name,)*];
 
             /// The name on the command line.
-            pub fn word(self) -> &'static str {
+            pub const fn word(self) -> &'static str {
                 match self { $(Kind::$name => $word,)* }
             }
 
@@ -154,6 +154,35 @@ kinds! {
     PersonDelete = "person-delete", 20_000;
     /// A person puts a directory or a link where a file is to be.
     PersonBlocks = "person-blocks", 8_000;
+}
+
+impl Kind {
+    /// What its addresses and rates are drawn with. It depends on the name alone, so that a
+    /// new kind moves nothing in the runs of the others.
+    pub fn salt(self) -> u64 {
+        SALTS[self as usize]
+    }
+}
+
+const SALTS: [u64; KINDS] = {
+    let mut salts = [0; KINDS];
+    let mut i = 0;
+    while i < KINDS {
+        salts[i] = salt(Kind::ALL[i].word().as_bytes());
+        i += 1;
+    }
+    salts
+};
+
+/// FNV-1a.
+const fn salt(name: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut i = 0;
+    while i < name.len() {
+        hash = (hash ^ name[i] as u64).wrapping_mul(0x0100_0000_01b3);
+        i += 1;
+    }
+    hash
 }
 
 /// The number of kinds.
@@ -282,7 +311,7 @@ impl Plan {
         if rate == 0 || self.is_healed(kind) {
             return None;
         }
-        let bits = self.bits(kind as u64, entity, attempt);
+        let bits = self.bits(kind.salt(), entity, attempt);
         if bits % 1_000_000 >= u64::from(rate) {
             return None;
         }
@@ -309,7 +338,7 @@ impl Plan {
     /// Bits for a choice that is not a fault, such as a latency.
     #[inline]
     pub fn bits(&self, what: u64, entity: u32, attempt: u32) -> u64 {
-        mix(mix(self.seed ^ (what << 56)) ^ (u64::from(entity) << 32 | u64::from(attempt)))
+        mix(mix(self.seed ^ what.rotate_left(40)) ^ (u64::from(entity) << 32 | u64::from(attempt)))
     }
 
     /// What struck so far, in order.

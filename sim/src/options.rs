@@ -6,7 +6,7 @@ use landfall_core::time::Ms;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::faults::{KINDS, Kind};
+use crate::faults::{KINDS, Kind, mix};
 
 /// How hard a run is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,7 +65,8 @@ impl Options {
         let mut rates = [0; KINDS];
         let kills = rng.random_bool(0.5);
         for kind in Kind::ALL {
-            // Drawn for every kind in every mode, so that the draws after it do not move.
+            // Drawn by its name, so that no other kind's draw moves it.
+            let mut rng = ChaCha8Rng::seed_from_u64(mix(seed ^ kind.salt()));
             let on = rng.random_bool(0.5);
             let power = rng.random_range(-1.0..1.0f64);
             let is_kill = matches!(

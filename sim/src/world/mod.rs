@@ -62,7 +62,7 @@ enum Happening {
     /// The process is started.
     Start,
     /// It was told to stop five seconds ago.
-    StopDue { run: u32 },
+    StopDue { run: u32, slept: Ms },
     /// The other client edits.
     Edit,
     /// A minute is over: what people and computers do seldom.
@@ -302,7 +302,10 @@ impl World {
             }
             Happening::Hear { run, event } if run == self.run => self.tell(*event),
             Happening::Start => self.start(),
-            Happening::StopDue { run } if run == self.run && self.machine.is_some() => {
+            Happening::StopDue { run, slept } if run == self.run && self.machine.is_some() => {
+                if slept != self.counts.slept {
+                    return self.stop_due();
+                }
                 self.oracles.fail(
                     Oracle::StopInTime,
                     "SIGTERM",

@@ -249,9 +249,14 @@ impl World {
         }
         self.story.say(self.now, || "SIGTERM.".into());
         self.oracles.told_to_stop();
-        let run = self.run;
-        self.queue.push(self.now + Ms(5_001), Happening::StopDue { run });
+        self.stop_due();
         self.tell(Event::Stop(Stop::Graceful));
+    }
+
+    /// Has the process gone in five seconds awake?
+    pub(super) fn stop_due(&mut self) {
+        let (run, slept) = (self.run, self.counts.slept);
+        self.queue.push(self.now + Ms(5_001), Happening::StopDue { run, slept });
     }
 }
 
