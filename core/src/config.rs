@@ -50,6 +50,8 @@ pub struct WorkspaceConfig {
     pub watchdog: Ms,
     /// Total time for an export and its fallback, if positive. Default 0: none.
     pub hard_cap: Ms,
+    /// Whether changes are streamed where the server can, besides being asked for.
+    pub stream: bool,
     /// Between two looks at the feed. Default 30 s, at least 1 s, with 20 % of jitter.
     pub interval: Ms,
     /// Deletes of one cycle that need no person.
@@ -83,6 +85,7 @@ impl Default for WorkspaceConfig {
             export_timeout: Ms::secs(45),
             watchdog: Ms::secs(90),
             hard_cap: Ms(0),
+            stream: true,
             interval: Ms::secs(30),
             max_delete: MaxDelete::Percent(50),
         }

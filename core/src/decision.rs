@@ -43,6 +43,10 @@ pub enum Decision {
     PositionTaken(Position),
     /// The feed does not know the cursor any more, or started again: everything is listed again.
     FeedLost { why: FeedLoss },
+    /// The stream is open: changes arrive as they happen.
+    StreamOpen,
+    /// The stream is down. The feed is asked instead, and the stream is opened again later.
+    StreamDown { why: Fault, wait: Ms },
     /// One atomic export was asked for.
     ExportBegun { within: Ms },
     /// The export will not finish the job; the tree pull goes on from what arrived.
@@ -236,6 +240,13 @@ impl fmt::Display for Decision {
             }
             Decision::FeedLost { why } => {
                 write!(f, "the feed was lost ({why}); taking a new position and listing again")
+            }
+            Decision::StreamOpen => f.write_str("the stream is open"),
+            Decision::StreamDown { why, wait } => {
+                write!(
+                    f,
+                    "the stream is down: {why}; the feed is asked, and the stream again in {wait}"
+                )
             }
             Decision::ExportBegun { within } => {
                 write!(f, "asking for one export, which gets {within} in all")

@@ -90,6 +90,15 @@ pub enum Request {
         /// Page size, 1 to 1,000.
         limit: u32,
     },
+    /// `GET fs/ws`. [`Part::Opened`](crate::event::Part::Opened), then
+    /// [`Part::Event`](crate::event::Part::Event)s as they happen. It has no good end.
+    ///
+    /// The adapter pings every 10 s and tells of each pong, so that a connection of which only
+    /// one half is open is found by its deadline.
+    Stream {
+        /// The last event known; `None` asks for what happens from now on.
+        after: Option<EventId>,
+    },
     /// `GET fs/export?format=json`. One [`Part::File`](crate::event::Part::File) per file,
     /// then [`Exported`](crate::event::Answer::Exported).
     Export {

@@ -142,14 +142,21 @@ impl Cx<'_> {
         }
     }
 
+    /// A stream is open: it is not a request under way any more.
+    pub fn opened(&mut self, call: CallId) {
+        if let Some(gate) = self.engine.gates.get_mut(&self.remote) {
+            gate.opened(call);
+        }
+    }
+
     /// Stops listening to a request, whether it was sent or not.
     pub fn cancel(&mut self, call: CallId) {
-        if let Some(gate) = self.engine.gates.get_mut(&self.remote)
-            && gate.cancel(call)
-        {
+        if let Some(gate) = self.engine.gates.get_mut(&self.remote) {
+            gate.cancel(call);
+        }
+        if self.engine.end(call).is_some() {
             self.out.push(Effect::Cancel { call });
         }
-        self.engine.end(call);
     }
 
     /// Does something to the disk.

@@ -100,6 +100,17 @@ pub enum Part {
         /// Why.
         why: Fault,
     },
+    /// The stream is open.
+    Opened,
+    /// The stream is quiet and the other side is there.
+    Alive,
+    /// Something happened.
+    Event {
+        /// As the feed tells it.
+        event: FeedEvent,
+        /// The bytes, if they came with it and have the hash that the event says.
+        inline: Option<Fetched>,
+    },
     /// A read is moving: bytes received since the last part of this kind.
     Bytes(u64),
 }
@@ -184,6 +195,16 @@ pub enum Answer {
     Dropped,
     /// What was answered before survives a power cut.
     Sealed,
+}
+
+impl Part {
+    /// The blob that this part hands over.
+    pub fn blob(&self) -> Option<BlobId> {
+        match self {
+            Part::File(fetched) | Part::Event { inline: Some(fetched), .. } => Some(fetched.blob),
+            _ => None,
+        }
+    }
 }
 
 impl Answer {

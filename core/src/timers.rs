@@ -27,6 +27,8 @@ pub enum Wake {
 pub enum Why {
     /// Look at the feed, or ask where it stands.
     Feed,
+    /// Open the stream.
+    Stream,
     /// Ask for a listing page again.
     Page,
     /// List everything again.

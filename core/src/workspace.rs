@@ -59,8 +59,8 @@ impl Lane for Workspace {
             self.mirror.part(cx, &mut self.files, call, part);
         } else if self.files.owns(call) {
             self.files.part(cx, call, part);
-        } else if let Part::File(got) = part {
-            self.files.drop_blob(cx, got.blob);
+        } else if let Some(blob) = part.blob() {
+            self.files.drop_blob(cx, blob);
         }
     }
 

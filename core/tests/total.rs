@@ -44,7 +44,13 @@ fn event(kind: u8, a: u8, b: u8, calls: &[CallId]) -> Event {
             let dir = landfall_core::wire::TreeEntry { kind: "dir".into(), ..listed(path, n) };
             Event::Part { call, part: Part::Entries(vec![listed(path, n), dir]) }
         }
-        4 => Event::Part { call, part: Part::Bytes(u64::from(b)) },
+        4 => {
+            let event = updated(u64::from(a), path, n);
+            let inline = (b > 99).then_some(file);
+            let bytes = Part::Bytes(u64::from(b));
+            let parts = [Part::Opened, Part::Alive, Part::Event { event, inline }, bytes];
+            Event::Part { call, part: parts[usize::from(b) % 4].clone() }
+        }
         5 => {
             let (blame, why) = Fault::classify(400 + u16::from(b), "", "overloaded");
             done(Outcome::Failed { blame, why, retry_after: Some(Ms(u64::from(b) * 999)) })

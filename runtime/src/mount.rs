@@ -55,7 +55,13 @@ pub struct MountArgs {
     /// With --once: give up after this long without progress
     #[arg(long, default_value = "10m", value_parser = duration)]
     pub timeout: Ms,
-    /// Time between two looks at the feed
+    /// Follow changes as they happen, where the server has a stream: --websocket=false to only
+    /// ask every --interval
+    #[arg(long, env = "RELAYFILE_MOUNT_WEBSOCKET", default_value_t = true,
+        action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true")]
+    pub websocket: bool,
+    /// Time between two looks at the feed, without a stream
     #[arg(long, env = "RELAYFILE_MOUNT_INTERVAL", default_value = "30s", value_parser = duration)]
     pub interval: Ms,
     /// Time for the export of a first bootstrap, before the tree takes over
@@ -198,6 +204,7 @@ impl MountArgs {
             patience: self.timeout,
             export_timeout: self.export_timeout,
             hard_cap: self.bootstrap_timeout,
+            stream: self.websocket,
             interval: self.interval,
             max_delete: self.max_delete,
             ..WorkspaceConfig::default()

@@ -115,6 +115,23 @@ kinds! {
     /// There is no feed for ten minutes. One address per ten minutes.
     NoFeed = "no-feed", 40_000;
 
+    // --- the stream; one address per event, or per ping ---
+    /// The connection breaks.
+    StreamEnds = "stream-ends", 10_000;
+    /// One half of the connection is gone without a word.
+    StreamDeaf = "stream-deaf", 10_000;
+    /// The server falls behind, drops an event and ends the stream with 1013.
+    StreamLags = "stream-lags", 30_000;
+    /// The server drops an event and goes on.
+    StreamLoses = "stream-loses", 30_000;
+    /// An event comes twice.
+    StreamRepeats = "stream-repeats", 30_000;
+    /// There is no stream for ten minutes. One address per ten minutes.
+    NoStream = "no-stream", 60_000;
+    /// The stream is opened after a cursor that the server does not know: without a word, and
+    /// without what was missed.
+    StreamForgets = "stream-forgets", 100_000;
+
     // --- the disk and the store; one address per operation ---
     /// ENOSPC.
     DiskFull = "disk-full", 6_000;

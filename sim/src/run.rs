@@ -245,7 +245,13 @@ fn differing(world: &World) -> Option<RemotePath> {
                 // An edit here wins over a delete there.
                 None => true,
                 // To bytes that the person had replaced already, nothing changed.
-                Some(content) => v.at <= touch.at || Some(content.hash) == touch.over,
+                Some(content) => {
+                    let rows = &world.store.view().entries;
+                    let base = rows.get(path).and_then(|row| row.base.as_ref());
+                    v.at <= touch.at
+                        || Some(content.hash) == touch.over
+                        || base.is_some_and(|base| base.hash == content.hash)
+                }
             })
     };
     for (path, _, content) in truth.files() {

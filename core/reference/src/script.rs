@@ -18,6 +18,8 @@ pub enum Ask {
     Tip,
     /// `fs/events` after a cursor.
     Events(Option<String>),
+    /// `fs/ws` after a cursor.
+    Stream(Option<String>),
     /// `fs/export` of a path.
     Export(String),
     /// `fs/tree` of a path, after a cursor.
@@ -34,6 +36,7 @@ impl Ask {
         match self {
             Self::Tip => "tip".to_owned(),
             Self::Events(cursor) => format!("events {}", cursor.as_deref().unwrap_or("-")),
+            Self::Stream(cursor) => format!("stream {}", cursor.as_deref().unwrap_or("-")),
             Self::Export(path) => format!("export {path}"),
             Self::Tree(path, None) => format!("tree {path}"),
             Self::Tree(path, Some(cursor)) => format!("tree {path} {cursor}"),
@@ -129,7 +132,7 @@ impl Script {
         let entity = ask.entity();
         script.everywhere(plan, &entity, attempt);
         match ask {
-            Ask::Tip | Ask::Events(_) => script.feed(plan, ask, &entity, attempt),
+            Ask::Tip | Ask::Events(_) | Ask::Stream(_) => script.feed(plan, ask, &entity, attempt),
             Ask::Export(_) => script.export(plan, &entity, attempt),
             Ask::Tree(path, _) => script.tree(plan, path, &entity, attempt),
             Ask::File(path) => script.file(plan, path),
@@ -245,7 +248,7 @@ impl Script {
                 let oldest = self.hit(plan, FaultKind::DescOldest, entity, attempt);
                 self.feed = oldest.map(|_| FeedFault::DescOldest);
             }
-            Ask::Events(Some(_)) => {
+            Ask::Events(Some(_)) | Ask::Stream(Some(_)) => {
                 if let Some(at) = self.hit(plan, FaultKind::UnknownCursor, entity, attempt) {
                     let how = [Forgot::StartsAgain, Forgot::NotFound, Forgot::Gone];
                     self.feed = Some(FeedFault::Forgot(at.pick(0, &how)));

@@ -46,7 +46,11 @@ impl Files {
                     self.refused(cx, &path, why);
                 }
             }
-            Part::Entries(_) => {}
+            other => {
+                if let Some(blob) = other.blob() {
+                    self.drop_blob(cx, blob);
+                }
+            }
         }
     }
 

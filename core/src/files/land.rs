@@ -14,12 +14,18 @@ use crate::time::Ms;
 const DISAGREED: Ms = Ms::secs(5);
 
 impl Files {
-    /// A file of an export arrived. It says what the server had when the export began, so a
-    /// later observation wins over it. Answers whether it was taken.
+    /// A file came unasked, with an export or an event. It says what the server had at `tag`,
+    /// so a later observation wins over it.
     pub fn exported(&mut self, cx: &mut Cx<'_>, path: &RemotePath, got: Fetched, tag: Ordinal) {
         let remote = Remote::File { revision: got.revision.clone(), hash: Some(got.hash), at: tag };
         self.bytes += got.size;
-        let free = self.slots.get(path).is_none_or(|slot| slot.entry.doing.is_none());
+        // What an earlier run may have left at the path has to be looked at first, and what it
+        // was about to place is not forgotten before that.
+        let free = self.slots.get(path).is_none_or(|slot| {
+            let entry = &slot.entry;
+            let ours = entry.proof.is_some() || entry.placing.is_some();
+            entry.doing.is_none() && !(ours && entry.local == Local::Unknown)
+        });
         if !free {
             self.observe(cx, path, remote);
             return self.drop_blob(cx, got.blob);

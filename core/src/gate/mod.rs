@@ -126,15 +126,23 @@ impl Gate {
         self.waiting.insert(call, queued);
     }
 
-    /// Forgets a request. Answers whether it was already sent.
-    pub fn cancel(&mut self, call: CallId) -> bool {
+    /// A stream was opened. It stays, and takes no other request's place.
+    pub fn opened(&mut self, call: CallId) {
+        if self.in_flight.remove(&call).is_some() {
+            self.throttles = 0;
+            self.breaker.succeeded(call);
+        }
+    }
+
+    /// Forgets a request.
+    pub fn cancel(&mut self, call: CallId) {
         if self.waiting.remove(&call).is_some() {
             for queue in &mut self.queues {
                 queue.retain(|waiting| *waiting != call);
             }
         }
         self.breaker.forget(call);
-        self.in_flight.remove(&call).is_some()
+        self.in_flight.remove(&call);
     }
 
     /// The next request that may be sent now.

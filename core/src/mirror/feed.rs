@@ -1,5 +1,6 @@
 //! The feed: where it stands, and what it says.
 
+use super::stream::RARELY;
 use super::{AGAIN, Mirror, Name, PATIENCE, State};
 use crate::decision::{Decision, FeedLoss};
 use crate::effect::Request;
@@ -11,6 +12,7 @@ use crate::files::entry::{Ordinal, Remote};
 use crate::gate::Class;
 use crate::hash::ContentHash;
 use crate::id::{EventId, Revision};
+use crate::path::RemotePath;
 use crate::row::Position;
 use crate::time::Ms;
 use crate::timers::Why;
@@ -42,6 +44,7 @@ impl Mirror {
             Some(Position::Origin) => Request::Events { after: None, limit: PAGE },
             Some(Position::After(id)) => Request::Events { after: Some(id.clone()), limit: PAGE },
         };
+        self.feed_from = self.at.clone();
         self.feed_call = Some(cx.ask(Class::Feed, request, PATIENCE, 1));
     }
 
@@ -89,6 +92,7 @@ impl Mirror {
             row.position = Some(position);
         });
         self.schedule_poll(cx);
+        self.open_stream(cx);
         if self.row.export_begun {
             self.begin_walk(cx, files);
         } else {
@@ -97,7 +101,8 @@ impl Mirror {
     }
 
     fn schedule_poll(&mut self, cx: &mut Cx<'_>) {
-        let interval = self.config.interval.max(Ms::secs(1)).0;
+        let often = if self.stream.is_open() { RARELY } else { 1 };
+        let interval = self.config.interval.max(Ms::secs(1)).0 * often;
         // 20 % of jitter, so that a fleet does not ask in step.
         let salt = (cx.engine.seed, cx.unit, cx.now.tick);
         let spread = crate::canon::Canon::of(&salt) % (interval * 2 / 5 + 1);
@@ -116,11 +121,17 @@ impl Mirror {
         if !events.is_empty() {
             self.progress += 1;
         }
+        let mut last = self.feed_from.take();
         for event in events {
             let id = EventId(event.event_id.clone());
-            let Some(at) = self.ordinal_after(&id) else {
+            let Some(at) = self.ordinal_after(last.as_ref(), &id) else {
                 return self.lose_feed(cx, files, FeedLoss::StartedAgain);
             };
+            last = Some(Position::After(id.clone()));
+            if id.number().is_some() && at <= self.horizon() {
+                // The stream was faster.
+                continue;
+            }
             self.at = Some(Position::After(id));
             self.event(cx, files, event, at);
         }
@@ -136,13 +147,14 @@ impl Mirror {
 
     /// The place of the next event, or `None` if it can not come after what was read: the
     /// server forgot the cursor and began at its oldest event again.
-    fn ordinal_after(&mut self, id: &EventId) -> Option<Ordinal> {
+    fn ordinal_after(&mut self, last: Option<&Position>, id: &EventId) -> Option<Ordinal> {
         let epoch = self.row.epoch;
-        match (id.number(), &self.at) {
-            (Some(n), Some(Position::After(last))) if last.number().is_some() => {
-                let last = last.number().unwrap_or(0);
-                (n > last).then_some(Ordinal { epoch, n })
-            }
+        let last = match last {
+            Some(Position::After(last)) => last.number(),
+            _ => None,
+        };
+        match (id.number(), last) {
+            (Some(n), Some(last)) => (n > last).then_some(Ordinal { epoch, n }),
             (Some(n), _) => Some(Ordinal { epoch, n }),
             (None, _) => {
                 self.row.arrived += 1;
@@ -151,7 +163,14 @@ impl Mirror {
         }
     }
 
-    fn event(&mut self, cx: &mut Cx<'_>, files: &mut Files, event: FeedEvent, at: Ordinal) {
+    /// Takes an event in. Answers the path that it is about, if that belongs here.
+    pub(super) fn event(
+        &mut self,
+        cx: &mut Cx<'_>,
+        files: &mut Files,
+        event: FeedEvent,
+        at: Ordinal,
+    ) -> Option<RemotePath> {
         let remote = match event.kind.as_str() {
             "file.created" | "file.updated" => Remote::File {
                 revision: Revision(event.revision),
@@ -159,18 +178,15 @@ impl Mirror {
                 at,
             },
             "file.deleted" => Remote::Absent(at),
-            _ => return,
+            _ => return None,
         };
         let traversal = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id);
-        match remote {
-            Remote::Absent(_) if self.refused.contains_key(&event.path) => {
-                self.forget_name(cx, &event.path);
-            }
-            remote => {
-                if let Name::Good(path) = self.judge_name(cx, &event.path, traversal) {
-                    files.observe(cx, &path, remote);
-                }
-            }
+        if matches!(remote, Remote::Absent(_)) && self.refused.contains_key(&event.path) {
+            self.forget_name(cx, &event.path);
+            return None;
         }
+        let Name::Good(path) = self.judge_name(cx, &event.path, traversal) else { return None };
+        files.observe(cx, &path, remote);
+        Some(path)
     }
 }

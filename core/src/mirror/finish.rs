@@ -47,8 +47,11 @@ impl Mirror {
         let counted = traversal.total.is_some_and(|total| seen >= total);
         let confirmed = match (&suspicion, &before) {
             (Some(now), Some(doubt)) => {
-                let moved = *now == Doubtful::Empty && doubt.position != position;
-                apart && !moved && agree(now, &doubt.why, counted)
+                let empty = *now == Doubtful::Empty;
+                // Nothing is shown, and the feed moved, or the server itself counts files.
+                let belied =
+                    empty && (doubt.position != position || traversal.total.is_some_and(|n| n > 0));
+                apart && !belied && agree(now, &doubt.why, counted)
             }
             _ => false,
         };

@@ -39,12 +39,14 @@ use crate::policy::Backoff;
 use crate::row::{FrontierRow, MirrorRow, Position, Value};
 use crate::time::{Ms, Tick, Wall};
 use crate::timers::Why;
+use stream::Stream;
 
 pub use tree::FRONTIER_MAX;
 
 mod export;
 mod feed;
 mod finish;
+pub mod stream;
 mod tree;
 mod watch;
 
@@ -101,6 +103,8 @@ pub struct Mirror {
     /// Up to where events were taken in. The durable position follows it, behind a seal.
     at: Option<Position>,
     feed_call: Option<CallId>,
+    /// What the feed was asked for events after.
+    feed_from: Option<Position>,
     feed_tries: u32,
     /// The feed was read to its tip since the last traversal ended.
     at_tip: bool,
@@ -109,6 +113,8 @@ pub struct Mirror {
     /// Directories to list, in order; the first is being listed.
     frontier: BTreeMap<u64, (String, FrontierRow)>,
     dirs: BTreeSet<String>,
+    stream: Stream,
+    stream_tries: u32,
     page_tries: u32,
     page_moved: bool,
     /// Names that can not be placed, and the traversal that last showed them.
@@ -138,11 +144,14 @@ impl Mirror {
             state: State::Loading,
             at: None,
             feed_call: None,
+            feed_from: None,
             feed_tries: 0,
             at_tip: false,
             sealing: None,
             frontier: BTreeMap::new(),
             dirs: BTreeSet::new(),
+            stream: Stream::Down,
+            stream_tries: 0,
             page_tries: 0,
             page_moved: false,
             refused: BTreeMap::new(),
@@ -177,6 +186,7 @@ impl Mirror {
         self.moved_at = cx.now.tick;
         self.progressed_at = cx.now.tick;
         self.watch(cx);
+        self.open_stream(cx);
         match (&self.at, &self.row.traversal) {
             (None, _) => self.locate(cx),
             (Some(_), Some(traversal)) if traversal.open => {
@@ -203,7 +213,9 @@ impl Mirror {
 
     /// Whether this lane made the call.
     pub fn owns(&self, call: CallId) -> bool {
-        self.feed_call == Some(call) || self.snapshot_call() == Some(call)
+        self.feed_call == Some(call)
+            || self.snapshot_call() == Some(call)
+            || self.stream.call() == Some(call)
     }
 
     fn snapshot_call(&self) -> Option<CallId> {
@@ -216,18 +228,24 @@ impl Mirror {
 
     /// One item of a streamed answer.
     pub fn part(&mut self, cx: &mut Cx<'_>, files: &mut Files, call: CallId, part: Part) {
+        if self.stream.call() == Some(call) {
+            return self.stream_part(cx, files, call, part);
+        }
         match (&self.state, part) {
             (State::Exporting { .. }, Part::File(got)) => self.export_part(cx, files, call, got),
             (State::Walking { .. }, Part::Entries(entries)) => {
                 self.page_part(cx, files, call, entries);
             }
-            (_, Part::File(got)) => files.drop_blob(cx, got.blob),
             (State::Counting { .. }, Part::Entries(_)) => cx.more(call, 1),
             (State::Exporting { .. }, Part::Bytes(_)) => {
                 self.progress += 1;
                 cx.more(call, 1);
             }
-            _ => {}
+            (_, part) => {
+                if let Some(blob) = part.blob() {
+                    files.drop_blob(cx, blob);
+                }
+            }
         }
     }
 
@@ -239,6 +257,9 @@ impl Mirror {
         if self.feed_call == Some(call) {
             self.feed_call = None;
             return self.feed_done(cx, files, outcome);
+        }
+        if self.stream.call() == Some(call) {
+            return self.stream_done(cx, outcome);
         }
         match self.state {
             State::Exporting { files: kept, .. } => self.export_done(cx, files, kept, outcome),
@@ -255,6 +276,7 @@ impl Mirror {
         }
         match why {
             Why::Feed => self.ask_feed(cx),
+            Why::Stream => self.open_stream(cx),
             Why::Page => match self.state {
                 State::Walking { call: None } => self.ask_page(cx),
                 State::ExportAgain => self.ask_export(cx),
@@ -299,6 +321,7 @@ impl Mirror {
         self.stopping = true;
         let calls = [self.feed_call.take(), self.snapshot_call()];
         calls.into_iter().flatten().for_each(|call| cx.cancel(call));
+        self.close_stream(cx);
         for why in [Why::Feed, Why::Page, Why::Relist, Why::Watchdog] {
             cx.no_wake(why);
         }
@@ -395,6 +418,7 @@ impl Mirror {
             cx.cancel(call);
         }
         self.drop_frontier(cx);
+        self.close_stream(cx);
         files.snapshot_open(false);
         self.at = None;
         self.sealing = None;

@@ -85,6 +85,8 @@ pub struct Lab {
     /// Requests that wait for the test to answer.
     pub asked: VecDeque<(CallId, Request)>,
     pub exited: Option<Exit>,
+    /// Nothing can be looked at.
+    pub disk_denies: bool,
     /// The story so far.
     pub story: String,
     /// Every effect, for exact assertions.
@@ -98,7 +100,12 @@ impl Lab {
         Self::with(WorkspaceConfig::default())
     }
 
+    /// Without a stream, so that a story is about one thing.
     pub fn with(workspace: WorkspaceConfig) -> Self {
+        Self::exactly(WorkspaceConfig { stream: false, ..workspace })
+    }
+
+    fn exactly(workspace: WorkspaceConfig) -> Self {
         let config = Config {
             seed: 7,
             remotes: vec![(RemoteId(0), GateConfig::default())],
@@ -117,6 +124,7 @@ impl Lab {
             rows: RowTable::default(),
             asked: VecDeque::new(),
             exited: None,
+            disk_denies: false,
             story: String::new(),
             effects: vec![],
             inode: 0,
@@ -199,6 +207,11 @@ impl Lab {
                 }
                 self.asked.retain(|(asked, _)| *asked != call);
                 None
+            }
+            Effect::Disk { call, op: DiskOp::Look { .. }, .. } if self.disk_denies => {
+                let (blame, why) = (Blame::Payload, Fault::DiskDenied);
+                let outcome = Outcome::Failed { blame, why, retry_after: None };
+                Some(Event::Done { call, outcome })
             }
             Effect::Disk { call, op, .. } => {
                 let answer = self.disk_op(op);
@@ -400,7 +413,16 @@ impl Lab {
 
     /// Brings a mirror with these files in step, by an export.
     pub fn in_step_with(files: &[(&str, u8)]) -> Self {
-        let mut lab = Lab::new().start();
+        Self::new().brought_in_step_with(files)
+    }
+
+    /// The same, with a stream that is asked for.
+    pub fn streaming_in_step_with(files: &[(&str, u8)]) -> Self {
+        Self::exactly(WorkspaceConfig::default()).brought_in_step_with(files)
+    }
+
+    fn brought_in_step_with(self, files: &[(&str, u8)]) -> Self {
+        let mut lab = self.start();
         lab.answer("tip", tip(100));
         let call = lab.export(files);
         lab.done(call, Answer::Exported);
@@ -417,6 +439,8 @@ pub fn show(request: &Request) -> String {
         Request::Tip => "tip".into(),
         Request::Events { after: None, .. } => "events from the oldest".into(),
         Request::Events { after: Some(id), .. } => format!("events after {id}"),
+        Request::Stream { after: None } => "stream from now".into(),
+        Request::Stream { after: Some(id) } => format!("stream after {id}"),
         Request::Export { path } => format!("export {path}"),
         Request::Tree { path, depth, cursor: None } => format!("tree {path} depth {depth}"),
         Request::Tree { path, depth, cursor: Some(cursor) } => {

@@ -156,6 +156,7 @@ impl Parser {
                 FileObject::File(fetched) => Ok(Answer::Read(fetched)),
                 FileObject::Refused { .. } => Err(Failed::malformed()),
             },
+            Request::Stream { .. } => Err(Failed::malformed()),
         }
     }
 

@@ -27,6 +27,7 @@ mod answer;
 mod body;
 mod file;
 mod request;
+mod stream;
 
 /// A connection that is not there after this will not be.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -23,6 +23,9 @@ impl Attempt {
     /// Sends the request and takes the answer in. An error is the last word about the call;
     /// else the parser has it.
     pub(super) async fn run(self, request: Request) -> Result<(), Failed> {
+        if let Request::Stream { after } = request {
+            return self.stream(after).await;
+        }
         let response = self.build(&request)?.send().await.map_err(|why| {
             tracing::debug!(call = %self.call, "no answer: {}", without_url(why));
             Failed::new(Blame::Unknown, Fault::Link)
@@ -35,10 +38,7 @@ impl Attempt {
     }
 
     fn build(&self, request: &Request) -> Result<RequestBuilder, Failed> {
-        let Target { base_url, workspace, token } = &*self.target;
-        let base = base_url.trim_end_matches('/');
-        let workspace = utf8_percent_encode(workspace, SEGMENT);
-        let url = |route: &str| format!("{base}/v1/workspaces/{workspace}/{route}");
+        let url = |route: &str| self.target.url(route);
         let get = |route: &str, query: &[(&str, &str)]| self.client.get(url(route)).query(query);
         let builder = match request {
             Request::Tip => get("fs/events", &[("direction", "desc"), ("limit", "1")]),
@@ -59,6 +59,8 @@ impl Attempt {
                     None => builder,
                 }
             }
+            // A WebSocket has its own way in.
+            Request::Stream { .. } => return Err(Failed::malformed()),
             Request::Read { path } => get("fs/file", &[("path", path.as_str())]),
             Request::ReadMany { paths } => {
                 let paths: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
@@ -70,17 +72,34 @@ impl Attempt {
             }
         };
         let builder = builder.header("X-Correlation-Id", format!("landfall-{}", self.call));
-        Ok(match token {
+        Ok(match self.target.token()? {
             None => builder,
-            Some(Token::Value(token)) => builder.bearer_auth(&token.0),
+            Some(token) => builder.bearer_auth(token),
+        })
+    }
+}
+
+impl Target {
+    /// The address of a route.
+    pub(super) fn url(&self, route: &str) -> String {
+        let base = self.base_url.trim_end_matches('/');
+        let workspace = utf8_percent_encode(&self.workspace, SEGMENT);
+        format!("{base}/v1/workspaces/{workspace}/{route}")
+    }
+
+    /// The bearer token as it is now.
+    pub(super) fn token(&self) -> Result<Option<String>, Failed> {
+        match &self.token {
+            None => Ok(None),
+            Some(Token::Value(token)) => Ok(Some(token.0.clone())),
             Some(Token::File(path)) => {
                 let token = std::fs::read_to_string(path).map_err(|why| {
                     tracing::warn!("the token file {} can not be read: {why}", path.display());
                     Failed::new(Blame::Lane, Fault::Unauthorized)
                 })?;
-                builder.bearer_auth(token.trim())
+                Ok(Some(token.trim().to_owned()))
             }
-        })
+        }
     }
 }
 
@@ -111,7 +130,7 @@ async fn refused(mut response: Response) -> Failed {
 }
 
 /// Reads `Retry-After`: seconds or a date. One that lies in the past means now.
-fn retry_after(value: &str, now: SystemTime) -> Option<Ms> {
+pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Ms> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Ms(seconds.saturating_mul(1000)));
     }

@@ -80,6 +80,37 @@ pub(super) fn file(path: &str, file: &File) -> Vec<u8> {
     })
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Streamed<'a> {
+    #[serde(flatten)]
+    event: &'a FeedEvent,
+    timestamp: String,
+    #[serde(flatten)]
+    inline: Option<Inline>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Inline {
+    inline_content: bool,
+    content_type: &'static str,
+    content: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<&'static str>,
+}
+
+/// An event as `fs/ws` tells it.
+pub(super) fn streamed(event: &FeedEvent, file: Option<&File>, at: Wall) -> String {
+    let inline = file.map(|file| {
+        let (content, encoding) = written(&file.content);
+        let content_type = content_type(&event.path, &file.content);
+        Inline { inline_content: true, content_type, content, encoding }
+    });
+    let message = Streamed { event, timestamp: time(at), inline };
+    String::from_utf8(encode(&message)).unwrap_or_default()
+}
+
 /// A file as `fs/bulk-read` answers it.
 pub(super) fn bulk_file(path: &str, file: &File) -> Vec<u8> {
     let (content, encoding) = written(&file.content);

@@ -13,6 +13,7 @@ mod log;
 mod routes;
 mod running;
 mod state;
+mod stream;
 mod visit;
 
 pub use args::{ServeArgs, run};

@@ -17,6 +17,7 @@ use landfall_reference::server::{
 use super::body::{Piece, Shape};
 use super::json::{self, BulkBody, PutBody};
 use super::state::{Route, Shared, wall};
+use super::stream;
 use super::visit::{Visit, json_response};
 
 /// Largest body of a request, in bytes. That of the API's reference server.
@@ -64,13 +65,21 @@ async fn enter(
         "export" if method == Method::GET => Route::Export,
         "events" if method == Method::GET && tip => Route::Tip,
         "events" if method == Method::GET => Route::Events,
+        "ws" if method == Method::GET => Route::Stream,
         _ => Route::Other,
     };
-    let about =
-        if matches!(route, Route::Events | Route::Tip) { param("cursor") } else { param("path") };
+    let about = match route {
+        Route::Events | Route::Tip | Route::Stream => param("cursor"),
+        _ => param("path"),
+    };
+    let in_query = param("token").filter(|_| route == Route::Stream);
     let mut visit = Visit::new(shared, route, &about.unwrap_or_default());
-    if let Err(refusal) = visit.enter(&workspace, request.headers()) {
+    if let Err(refusal) = visit.enter(&workspace, request.headers(), in_query.as_deref()) {
         return visit.refuse(&refusal);
+    }
+    if route == Route::Stream {
+        let now = param("from").as_deref() == Some("now");
+        return stream::open(visit, param("cursor"), now, request).await;
     }
     let answer = match params {
         Ok(params) => dispatch(&mut visit, route, params, request).await,
@@ -101,7 +110,7 @@ async fn dispatch(visit: &mut Visit, route: Route, params: Params, request: Requ
         Route::Bulk => bulk_read(visit, request).await,
         Route::Put => put(visit, params, request).await,
         Route::Delete => delete(visit, &params, &request),
-        Route::Other => Err(Refusal::no_route()),
+        Route::Stream | Route::Other => Err(Refusal::no_route()),
     }
 }
 

@@ -92,6 +92,8 @@ pub enum Route {
     Events,
     /// `GET fs/events` for the newest event alone.
     Tip,
+    /// `GET fs/ws`.
+    Stream,
     /// Anything else.
     Other,
 }
@@ -101,6 +103,7 @@ impl Route {
     pub fn of(ask: &Ask) -> Self {
         match ask {
             Ask::Tip => Self::Tip,
+            Ask::Stream(_) => Self::Stream,
             Ask::Events(_) => Self::Events,
             Ask::Export(_) => Self::Export,
             Ask::Tree(..) => Self::Tree,
@@ -118,6 +121,8 @@ pub(super) struct Shared {
     pub(super) log: Log,
     inner: Mutex<Inner>,
     stopped: watch::Sender<bool>,
+    /// The newest event.
+    tips: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -150,6 +155,7 @@ impl Shared {
                 next_file: now,
             }),
             stopped: watch::Sender::new(false),
+            tips: watch::Sender::new(0),
         }
     }
 
@@ -160,7 +166,16 @@ impl Shared {
 
     /// Reads or changes the workspace.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Server) -> R) -> R {
-        act(&mut self.lock().server)
+        let mut inner = self.lock();
+        let answer = act(&mut inner.server);
+        let tip = inner.server.tip();
+        self.tips.send_if_modified(|told| core::mem::replace(told, tip) != tip);
+        answer
+    }
+
+    /// Tells of each change of the newest event.
+    pub(super) fn tips(&self) -> watch::Receiver<u64> {
+        self.tips.subscribe()
     }
 
     pub(super) fn set_chaos(&self, chaos: Chaos) {

@@ -43,16 +43,24 @@ impl Visit {
     /// What every request must bring.
     ///
     /// # Errors
-    /// 401 without the right token, 403 for another workspace, 400 without a correlation id.
-    pub(super) fn enter(&mut self, workspace: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// 401 without the right token, in the header or, for a stream, `in_query`, 403 for another workspace, 400 without a correlation id.
+    pub(super) fn enter(
+        &mut self,
+        workspace: &str,
+        headers: &HeaderMap,
+        in_query: Option<&str>,
+    ) -> Result<(), Refusal> {
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         self.correlation = value("x-correlation-id").unwrap_or_default().to_owned();
+        let bearer = value("authorization").and_then(|value| value.strip_prefix("Bearer "));
         if let Some(token) = &self.shared.token
-            && value("authorization").and_then(|value| value.strip_prefix("Bearer ")) != Some(token)
+            && bearer != Some(token)
+            && in_query != Some(token)
         {
             return Err(Refusal::new(401, "unauthorized", "invalid or missing token"));
         }
-        if self.correlation.is_empty() {
+        // What opens a WebSocket may be unable to set headers.
+        if self.correlation.is_empty() && self.route != Route::Stream {
             return Err(Refusal::bad_request("missing X-Correlation-Id header"));
         }
         match &self.shared.workspace {
@@ -100,6 +108,13 @@ impl Visit {
 
     fn bounded(&self, delay: Ms) -> Duration {
         Duration::from_millis(delay.0).min(self.longest_wait)
+    }
+
+    /// The request became a stream.
+    pub(super) fn upgraded(mut self) {
+        self.handed_over = true;
+        self.shared.log.amend(self.request, |record| record.status = Some(101));
+        self.shared.log.end(self.request, true);
     }
 
     /// Answers with an error.

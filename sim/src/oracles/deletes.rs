@@ -12,6 +12,8 @@ use landfall_core::id::CallId;
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Tick};
 
+use landfall_core::wire::FeedEvent;
+
 use super::Ruling;
 use crate::world::server::{End, Piece};
 use crate::world::truth::Truth;
@@ -78,15 +80,18 @@ impl Deletes {
     }
 
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
+        if let Event::Part { part: Part::Event { event, .. }, .. } = event
+            && event.kind == "file.deleted"
+        {
+            self.tell(event);
+        }
         let Event::Done { call, outcome } = event else {
             return;
         };
         match outcome {
             Outcome::Ok(Answer::Events { events, .. }) => {
                 for event in events.iter().filter(|event| event.kind == "file.deleted") {
-                    let n = number(&event.event_id);
-                    let told = self.told.entry(event.path.clone()).or_default();
-                    *told = n.max(*told);
+                    self.tell(event);
                 }
             }
             Outcome::Ok(Answer::Listed { .. } | Answer::Exported) => {
@@ -96,6 +101,12 @@ impl Deletes {
             }
             _ => {}
         }
+    }
+
+    fn tell(&mut self, event: &FeedEvent) {
+        let n = number(&event.event_id);
+        let told = self.told.entry(event.path.clone()).or_default();
+        *told = n.max(*told);
     }
 
     pub(super) fn wanted(&self, effect: &Effect, truth: &Truth) -> Ruling {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use landfall_core::effect::Effect;
-use landfall_core::event::{Event, Outcome};
+use landfall_core::event::{Event, Outcome, Part};
 use landfall_core::fault::Fault;
 use landfall_core::id::CallId;
 use landfall_core::time::{Ms, Tick};
@@ -40,6 +40,10 @@ impl Manners {
     }
 
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
+        if let Event::Part { call, part: Part::Opened } = event {
+            // It stands, and is no request under way any more.
+            self.under_way.remove(call);
+        }
         let Event::Done { call, outcome } = event else {
             return;
         };

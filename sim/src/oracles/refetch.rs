@@ -12,7 +12,7 @@ use landfall_core::event::{Answer, Event, Outcome, Part};
 use landfall_core::fault::Fault;
 use landfall_core::id::{CallId, Revision};
 use landfall_core::path::RemotePath;
-use landfall_core::row::Value;
+use landfall_core::row::{Position, Value};
 use landfall_core::time::{Ms, Tick};
 
 use super::Ruling;
@@ -36,6 +36,8 @@ pub(super) struct Refetch {
     reads: BTreeMap<CallId, Vec<RemotePath>>,
     /// The number of the newest event that the feed told.
     newest: u64,
+    /// The durable position.
+    durable: u64,
     export: Option<CallId>,
     /// An export sent files, or used up its time.
     export_ran: bool,
@@ -71,11 +73,18 @@ impl Refetch {
         self.export = None;
         // What was told and not stored is forgotten.
         self.told.values_mut().for_each(|told| told.last.clear());
+        self.newest = self.durable;
     }
 
     pub(super) fn durable(&mut self, commit: &Commit) {
         for change in &commit.changes {
             let Change::Put(row) = change else { continue };
+            if let Value::Mirror(row) = &row.value {
+                self.durable = match &row.position {
+                    Some(Position::After(id)) => id.number().unwrap_or(0),
+                    _ => 0,
+                };
+            }
             let Value::Entry(path, entry) = &row.value else { continue };
             let Some(base) = &entry.base else { continue };
             let before = self.bases.insert(path.as_str().to_owned(), base.revision.clone());
@@ -102,6 +111,15 @@ impl Refetch {
                     }
                 }
                 Part::Refused { path, .. } => self.tell(path, "refused"),
+                Part::Event { event, .. } => {
+                    let n = number(&event.event_id);
+                    // One that is not the very next is a hint, not a word.
+                    let next = n == self.newest + 1;
+                    self.newest += u64::from(next);
+                    self.tell(&event.path, if next { &event.revision } else { "hinted" });
+                    self.told.entry(event.path.clone()).or_default().by_feed = true;
+                }
+                Part::Opened | Part::Alive => {}
                 // A read may run ahead of the feed. What the feed told last still stands.
                 Part::File(_) | Part::Bytes(_) => {}
             },

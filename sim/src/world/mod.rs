@@ -15,6 +15,7 @@ mod process;
 pub mod queue;
 pub mod server;
 pub mod store;
+mod stream;
 pub mod truth;
 
 pub use ports::path as op_path;
@@ -61,6 +62,10 @@ enum Happening {
     Hear { run: u32, event: Box<Event> },
     /// The process is started.
     Start,
+    /// The server may have something for a stream.
+    Stream(CallId),
+    /// A stream is pinged.
+    Ping(CallId),
     /// It was told to stop five seconds ago.
     StopDue { run: u32, slept: Ms },
     /// The other client edits.
@@ -132,6 +137,7 @@ pub struct World {
     boot: u32,
     queue: Queue<Happening>,
     flows: BTreeMap<CallId, Flow>,
+    streams: BTreeMap<CallId, stream::Live>,
     running: BTreeMap<CallId, (Running, Option<Kill>)>,
     flushing: Option<Option<Kill>>,
     attempts: BTreeMap<u32, u32>,
@@ -201,6 +207,7 @@ impl World {
             boot: 1,
             queue: Queue::new(),
             flows: BTreeMap::new(),
+            streams: BTreeMap::new(),
             running: BTreeMap::new(),
             flushing: None,
             attempts: BTreeMap::new(),
@@ -294,6 +301,8 @@ impl World {
     fn happen(&mut self, what: Happening) {
         match what {
             Happening::Net(call) => self.net(call),
+            Happening::Stream(call) => self.stream_send(call),
+            Happening::Ping(call) => self.stream_ping(call),
             Happening::Disk(call) => self.disk_step(call),
             Happening::Flush { run } if run == self.run => self.flush(),
             Happening::Wake { generation } if generation == self.generation => {

@@ -69,6 +69,7 @@ fn entity(request: &Request) -> u32 {
             (4, hash_of(path) ^ cursor.as_deref().map_or(0, hash_of).rotate_left(7))
         }
         Request::Read { path } => (5, hash_of(path.as_str())),
+        Request::Stream { .. } => (7, 0),
         Request::ReadMany { paths } => (6, paths.first().map_or(0, |path| hash_of(path.as_str()))),
     };
     landfall_core::canon::Canon::of(&(what as u64, key)) as u32
@@ -81,6 +82,10 @@ pub fn name(request: &Request) -> String {
         Request::Events { after, .. } => match after {
             Some(after) => format!("the request for events after {after}"),
             None => "the request for all events".into(),
+        },
+        Request::Stream { after } => match after {
+            Some(after) => format!("the request for the stream after {after}"),
+            None => "the request for the stream".into(),
         },
         Request::Export { .. } => "the export".into(),
         Request::Tree { path, cursor, .. } => match cursor {
@@ -211,6 +216,10 @@ impl World {
                     let fetched = self.stage(call, &mut flow, &sent);
                     Outcome::Ok(landfall_core::event::Answer::Read(fetched))
                 }
+                End::Stream { next } => {
+                    let address = (flow.entity, flow.attempt);
+                    return self.stream_opened(call, address, next, flow.credit);
+                }
             };
             self.last_word(call, flow, outcome);
             return;
@@ -318,6 +327,7 @@ impl World {
 
     /// The machine grants more parts.
     pub(super) fn more(&mut self, call: CallId, credit: u32) {
+        self.stream_more(call, credit);
         if let Some(flow) = self.flows.get_mut(&call) {
             flow.credit = flow.credit.saturating_add(credit);
             if flow.blocked {
@@ -329,6 +339,7 @@ impl World {
 
     /// Nobody listens any more.
     pub(super) fn cancel(&mut self, call: CallId) {
+        self.streams.remove(&call);
         let Some(flow) = self.flows.get_mut(&call) else {
             return;
         };

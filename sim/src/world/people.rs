@@ -135,6 +135,7 @@ impl World {
         }
         let deletes = content.is_none();
         let n = self.server.change(&path, content, self.now, self.wall());
+        self.stream_changed();
         self.story.say(self.now, || match deletes {
             true => format!("The other client deletes {path} (evt_{n})."),
             false if there => format!("The other client changes {path} (evt_{n})."),
@@ -177,6 +178,7 @@ impl World {
         if self.plan.strikes(Kind::Sleep, minute, 0).is_some() {
             self.story.say(self.now, || "The computer sleeps for twelve hours.".into());
             self.asleep_until = self.now + Ms::hours(12);
+            self.streams_slept();
             self.counts.slept.0 += Ms::hours(12).0;
         }
     }

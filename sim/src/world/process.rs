@@ -231,6 +231,7 @@ impl World {
     fn gone(&mut self, wait: Ms) {
         self.machine = None;
         self.flows.clear();
+        self.streams.clear();
         self.running.clear();
         self.flushing = None;
         let lost = self.store.kill();

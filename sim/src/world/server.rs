@@ -5,7 +5,7 @@ use landfall_core::event::{Answer, Outcome, Part};
 use landfall_core::id::{EventId, Revision};
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Tick, Wall};
-use landfall_core::wire::Tree;
+use landfall_core::wire::{FeedEvent, Tree};
 use landfall_reference::server as reference;
 use landfall_reference::server::{
     Direction, EventsQuery, Forgot, Refusal, RetryAfter, Settings, TreeQuery,
@@ -55,6 +55,11 @@ pub enum End {
     Read(Sent),
     /// Another last word.
     Word(Outcome),
+    /// None: it is a stream that goes on with this event.
+    Stream {
+        /// Its number.
+        next: u64,
+    },
 }
 
 /// How a server can differ from another.
@@ -200,6 +205,7 @@ impl Server {
             Request::Events { after, limit } => {
                 self.events(after.as_ref(), *limit, asked, plan).map(Reply::answer)
             }
+            Request::Stream { after } => self.stream(after.as_ref(), asked, plan),
             Request::Export { path } => self.export(path, asked, plan, known),
             Request::Tree { path, depth, cursor } => {
                 self.tree(path, *depth, cursor.as_deref(), asked, plan, known)
@@ -251,6 +257,46 @@ impl Server {
             page.events.iter_mut().for_each(|event| event.content_hash = None);
         }
         Ok(Answer::Events { events: page.events, next: page.next_cursor })
+    }
+
+    fn stream(
+        &mut self,
+        after: Option<&EventId>,
+        asked: Asked,
+        plan: &mut Plan,
+    ) -> Result<Reply, Refusal> {
+        feed_there(asked, plan)?;
+        let slot = (asked.at.0 / Ms::mins(10).0) as u32;
+        if plan.strikes(Kind::NoStream, slot, 0).is_some() {
+            return Err(Refusal::no_route());
+        }
+        let now = self.remote.tip() + 1;
+        let next = match after.and_then(EventId::number) {
+            Some(n) if strikes(plan, Kind::StreamForgets, asked).is_none() => n + 1,
+            _ => now,
+        };
+        let pieces = vec![Piece::Part(Part::Opened)];
+        Ok(Reply { pieces, end: End::Stream { next }, think: Ms(1), pace: Ms(1) })
+    }
+
+    /// An event, as the stream tells it. What it tells was handed out.
+    pub fn feed_event(&mut self, n: u64) -> Option<FeedEvent> {
+        let mut event = self.remote.event(n)?;
+        if !self.shape.hashes {
+            event.content_hash = None;
+        }
+        self.handed = self.handed.max(n);
+        Some(event)
+    }
+
+    /// The bytes that go with an event, if the file is still what the event says.
+    pub fn inline(&self, n: u64) -> Option<Sent> {
+        let event = self.remote.event(n)?;
+        let file = self.remote.now().read(&event.path).ok()?.clone();
+        if file.revision() != event.revision {
+            return None;
+        }
+        sent(&event.path, &file)
     }
 
     fn export(

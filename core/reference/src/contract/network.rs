@@ -66,7 +66,41 @@ pub fn check(network: &mut impl TestNetwork) -> Result<(), String> {
                 .map_err(|why| format!("{request:?} with credit {credit}: {why}"))?;
         }
     }
-    cancelled(network, CallId { run: 1, unit: UnitId(0), n: n + 1 })
+    cancelled(network, CallId { run: 1, unit: UnitId(0), n: n + 1 })?;
+    streamed(network, &server, CallId { run: 1, unit: UnitId(0), n: n + 2 })
+}
+
+/// The stream is opened and tells what was missed, event by event. The bytes may come with an
+/// event if the file is still what the event says.
+fn streamed(network: &mut impl TestNetwork, server: &Server, call: CallId) -> Result<(), String> {
+    let missed = 3;
+    let after = EventId(format!("evt_{}", server.tip() - missed));
+    network.ask(call, Request::Stream { after: Some(after) }, 1_000);
+    let mut told = Vec::new();
+    let mut opened = false;
+    while told.len() < missed as usize {
+        match network.next() {
+            Event::Part { part: Part::Opened, .. } if !opened => opened = true,
+            Event::Part { part: Part::Event { event, inline }, .. } if opened => {
+                if let Some(got) = inline {
+                    let now = server.now().read(&event.path).map(|file| file.content.hash());
+                    if got.path != event.path || now.ok() != Some(got.hash) {
+                        return Err(format!("{event:?} came with other bytes: {got:?}"));
+                    }
+                }
+                told.push(event);
+            }
+            Event::Part { part: Part::Alive, .. } if opened => {}
+            other => return Err(format!("a stream told {other:?}")),
+        }
+    }
+    let expected: Vec<_> =
+        (server.tip() - missed + 1..=server.tip()).filter_map(|n| server.event(n)).collect();
+    network.cancel(call);
+    if told != expected {
+        return Err(format!("a stream told {told:?}, expected {expected:?}"));
+    }
+    Ok(())
 }
 
 fn requests() -> Vec<Request> {
@@ -270,6 +304,8 @@ fn try_expected(
             let page = server.events(&EventsQuery { cursor, limit, ..EventsQuery::default() })?;
             (Vec::new(), Answer::Events { events: page.events, next: page.next_cursor })
         }
+        // It has no end: `streamed` has its case.
+        Request::Stream { .. } => return Err(Refusal::no_route()),
         Request::Export { path } => {
             let files = view.export(path).map(|(path, file)| Part::File(fetched(path, file)));
             (files.collect(), Answer::Exported)
