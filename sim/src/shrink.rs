@@ -46,6 +46,11 @@ pub fn shrink(recipe: &Recipe) -> Option<Shrunk> {
             needed = other;
         }
     }
+    if needed.len() > HANDFUL
+        && let Some(fired) = search.moved(&needed)
+    {
+        needed = fired;
+    }
     let recipe = search.with(&needed);
     let signature = run(&recipe).verdict.signature().unwrap_or(signature);
     Some(Shrunk { needed, signature, from, runs: search.runs, recipe })
@@ -53,6 +58,9 @@ pub fn shrink(recipe: &Recipe) -> Option<Shrunk> {
 
 /// More faults than this make a story that nobody reads.
 const HANDFUL: usize = 4;
+
+/// Moments at which a kill is tried.
+const MOMENTS: u32 = 300;
 
 /// Runs after which the best that was found has to do.
 const PATIENCE: u32 = 3_000;
@@ -108,6 +116,23 @@ impl Search {
             }
         }
         faults
+    }
+
+    /// What is left may be many faults only because together they bring one kill to the right
+    /// moment. So: one kill alone, at every moment.
+    fn moved(&mut self, faults: &[Address]) -> Option<Vec<Address>> {
+        let kills = [Kind::KillBefore, Kind::KillDuring, Kind::KillAfter, Kind::PowerCut];
+        let mut whom: Vec<(Kind, u32)> = faults
+            .iter()
+            .filter(|fault| kills.contains(&fault.kind))
+            .map(|fault| (fault.kind, fault.entity))
+            .collect();
+        whom.sort_unstable();
+        whom.dedup();
+        self.runs = 0;
+        (0..MOMENTS)
+            .flat_map(|attempt| whom.iter().map(move |whom| (attempt, *whom)))
+            .find_map(|(attempt, (kind, entity))| self.fails(&[Address { kind, entity, attempt }]))
     }
 
     fn a_part(&mut self, faults: &[Address], size: usize) -> Option<(Vec<Address>, bool)> {
