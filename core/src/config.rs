@@ -52,7 +52,7 @@ pub struct WorkspaceConfig {
     pub hard_cap: Ms,
     /// Whether changes are streamed where the server can, besides being asked for.
     pub stream: bool,
-    /// Between two looks at the feed. Default 30 s, at least 1 s, with 20 % of jitter.
+    /// Between two looks at the feed. Default 30 s, 1 s to 24 h, with 20 % of jitter.
     pub interval: Ms,
     /// Deletes of one cycle that need no person.
     pub max_delete: MaxDelete,
@@ -93,6 +93,11 @@ impl Default for WorkspaceConfig {
 }
 
 impl WorkspaceConfig {
+    /// The time between two looks at the feed, in its bounds.
+    pub fn poll_interval(&self) -> Ms {
+        self.interval.clamp(Ms::secs(1), Ms::hours(24))
+    }
+
     /// The time that an export really gets: what was configured, but less than 3/4 of the
     /// watchdog and of a positive hard cap, so that what comes after it has time too.
     pub fn export_time(&self) -> Ms {

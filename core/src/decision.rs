@@ -81,6 +81,8 @@ pub enum Decision {
     Did { path: RemotePath, did: Did, rule: Rule },
     /// Local bytes nobody else has were kept.
     Kept { path: RemotePath, hash: ContentHash },
+    /// The server told of a file and did not have it for five minutes: it counts as deleted.
+    NeverCame { path: RemotePath },
     /// A path failed and is tried again later, delaying nothing else.
     SetAside { path: RemotePath, why: Fault, tries: u32, wait: Ms },
     /// A name can not be placed below a root.
@@ -104,6 +106,8 @@ pub enum Knob {
     Interval,
     /// The least that makes sense.
     Minimum,
+    /// The most that makes sense.
+    Maximum,
 }
 
 /// A port that always answers.
@@ -122,6 +126,8 @@ pub enum FeedLoss {
     CursorUnknown,
     /// It answered with events from before the cursor.
     StartedAgain,
+    /// 403 again and again: it may not be read any more.
+    Forbidden,
 }
 
 /// Why an export gives way to the tree pull.
@@ -178,6 +184,9 @@ pub enum Brake {
     MaxDelete { deletes: u64, allowed: u64, known: u64 },
     /// Too many directories wait to be listed.
     Frontier { directories: u64 },
+    /// The row that says where the mirror stands can not be read. Going on without it could
+    /// take old bytes for new ones.
+    Unreadable { kind: String, why: String },
 }
 
 impl Brake {
@@ -186,6 +195,7 @@ impl Brake {
         match self {
             Brake::MaxDelete { .. } => "max-delete",
             Brake::Frontier { .. } => "frontier",
+            Brake::Unreadable { .. } => "unreadable",
         }
     }
 }
@@ -302,6 +312,9 @@ impl fmt::Display for Decision {
             Decision::Kept { path, hash } => {
                 write!(f, "kept the local bytes of {path} as a conflict copy ({})", hash.short())
             }
+            Decision::NeverCame { path } => {
+                write!(f, "{path} was told of and is not there after 5 min: it counts as deleted")
+            }
             Decision::SetAside { path, why, tries, wait } => {
                 write!(f, "set aside {path} ({why}, failure {tries}); again in {wait}")
             }
@@ -326,6 +339,7 @@ impl fmt::Display for Knob {
             Knob::HardCap => "the hard cap",
             Knob::Interval => "the interval",
             Knob::Minimum => "the least that makes sense",
+            Knob::Maximum => "the most that makes sense",
         })
     }
 }
@@ -344,6 +358,7 @@ impl fmt::Display for FeedLoss {
         f.write_str(match self {
             FeedLoss::CursorUnknown => "the server does not know the cursor",
             FeedLoss::StartedAgain => "it began again at an older event",
+            FeedLoss::Forbidden => "the credentials do not allow to read it",
         })
     }
 }
@@ -411,6 +426,12 @@ impl fmt::Display for Brake {
                 "{directories} directories wait to be listed and {} may; nothing was deleted. \
                  Mount a smaller --remote-path, or remove what makes the tree grow",
                 crate::mirror::FRONTIER_MAX
+            ),
+            Brake::Unreadable { kind, why } => write!(
+                f,
+                "the stored {kind} row can not be read: {why}. It is kept as it is and nothing is \
+                 done. Start the version that wrote it; or, after a look at the files, move \
+                 .relay/state.db away: what is equal on both sides is not downloaded again"
             ),
         }
     }

@@ -13,7 +13,7 @@ use crate::event::{Boot, Event, LastExit, Outcome, Part, Stop};
 use crate::fault::{Blame, Fault};
 use crate::id::{CallId, RemoteId, StoreId, UnitId};
 use crate::journal::STORE_PATIENCE;
-use crate::row::{Row, StoredRow};
+use crate::row::{Row, RowError, StoredRow};
 use crate::status::{Status, WorkspaceStatus};
 use crate::time::{Ms, Now, Tick};
 use crate::timers::{Wake, Why};
@@ -84,6 +84,7 @@ impl Machine {
             return;
         }
         match event {
+            Event::Load(_) if self.started => {}
             Event::Load(rows) => rows.iter().for_each(|row| self.load(now, row, out)),
             Event::Start { run, boot, last } => self.start(now, run, boot, last, out),
             Event::Wake => {
@@ -130,7 +131,7 @@ impl Machine {
         match Row::decode(stored) {
             Ok(row) => unit.lane().load(row.value),
             Err(why) => {
-                unit.lane().unreadable();
+                unit.lane().unreadable(stored, &why);
                 let (kind, key) = (stored.kind.clone(), stored.key.clone());
                 let decision = Decision::RowUnreadable { kind, key, why: why.to_string() };
                 out.push(Effect::Note { unit: Some(stored.unit), decision });
@@ -172,7 +173,17 @@ impl Machine {
 
     fn wake(&mut self, now: Now, due: Tick, wake: Wake, out: &mut Vec<Effect>) {
         match wake {
-            Wake::Deadline(call) => match self.engine.calls.get(&call) {
+            Wake::Deadline(call) => match self.engine.calls.get(&call).copied() {
+                Some(Port::Remote(remote)) if now.tick - due > SLEPT => {
+                    // Its connection did not outlive the sleep, and that is nobody's fault.
+                    out.push(Effect::Cancel { call });
+                    if let Some(gate) = self.engine.gates.get_mut(&remote) {
+                        gate.cancel(call);
+                    }
+                    let (blame, why) = (Blame::Unknown, Fault::Link);
+                    let outcome = Outcome::Failed { blame, why, retry_after: None };
+                    self.done(now, call, outcome, out);
+                }
                 Some(Port::Remote(_)) => {
                     out.push(Effect::Cancel { call });
                     let (blame, why) = (Blame::Unknown, Fault::Timeout);
@@ -290,7 +301,7 @@ impl Machine {
 /// What the machine needs of a unit, whatever it is.
 pub(crate) trait Lane {
     fn load(&mut self, value: crate::row::Value);
-    fn unreadable(&mut self);
+    fn unreadable(&mut self, row: &StoredRow, why: &RowError);
     fn start(&mut self, cx: &mut Cx<'_>, boot: Boot, last: LastExit);
     fn part(&mut self, cx: &mut Cx<'_>, call: CallId, part: Part);
     fn done(&mut self, cx: &mut Cx<'_>, call: CallId, outcome: Outcome);

@@ -1,7 +1,9 @@
 //! One workspace: its lanes over one table of files.
 
 use crate::config::WorkspaceConfig;
-use crate::decision::{Decision, Knob};
+use alloc::string::ToString;
+
+use crate::decision::{Brake, Decision, Knob};
 use crate::effect::Exit;
 use crate::engine::{Cx, Engine};
 use crate::event::{Boot, LastExit, Outcome, Part};
@@ -9,7 +11,8 @@ use crate::files::{Files, Standing};
 use crate::id::{CallId, UnitId};
 use crate::machine::Lane;
 use crate::mirror::{Mirror, State};
-use crate::row::Value;
+use crate::path::RemotePath;
+use crate::row::{RowError, StoredRow, Value};
 use crate::status::WorkspaceStatus;
 use crate::time::{Ms, Now, Tick, Wall};
 use crate::timers::Why;
@@ -39,11 +42,23 @@ impl Lane for Workspace {
         }
     }
 
-    fn unreadable(&mut self) {
+    fn unreadable(&mut self, row: &StoredRow, why: &RowError) {
         self.unreadable_rows += 1;
+        match (row.kind.as_str(), RemotePath::parse(&row.key)) {
+            ("entry", Ok(path)) => self.files.unreadable(path),
+            ("frontier", _) => self.mirror.unreadable_frontier(),
+            // A kind that is not known is of a newer version, which alone knows what it means.
+            (kind, _) => {
+                let (kind, why) = (kind.to_string(), why.to_string());
+                self.mirror.state = State::Braked(Brake::Unreadable { kind, why });
+            }
+        }
     }
 
     fn start(&mut self, cx: &mut Cx<'_>, boot: Boot, last: LastExit) {
+        if let Some(brake) = self.unreadable_brake() {
+            return cx.note(Decision::Braked(brake.clone()));
+        }
         self.note_clamps(cx);
         self.in_step_at = self.mirror.row.in_step_at;
         let files = self.files.len();
@@ -96,11 +111,17 @@ impl Lane for Workspace {
 
     /// Issues work, and draws the conclusions that need the whole picture.
     fn settle(&mut self, cx: &mut Cx<'_>) {
+        if self.unreadable_brake().is_some() {
+            return;
+        }
         if self.mirror.is_caught_up() && self.files.is_read_out() {
             self.files.end_cycle(cx);
         }
         for path in core::mem::take(&mut self.files.refuted).into_iter().take(1) {
             self.mirror.refuted(cx, path);
+        }
+        if core::mem::take(&mut self.files.ask_feed) {
+            self.mirror.look_at_feed(cx);
         }
         let idle = self.mirror.is_caught_up() && self.files.standing(Standing::Working) == 0;
         let last = self.stopping && self.files.is_placed_out();
@@ -111,11 +132,16 @@ impl Lane for Workspace {
         if self.files.pump(cx) {
             self.mirror.seal_begun();
         }
+        self.mirror.grant(cx, &self.files);
         self.files.set_timers(cx);
         self.mirror.look_for_progress(cx, &self.files);
         self.look_whether_in_step(cx);
         if self.config.once {
-            cx.wake_at(Why::Patience, self.mirror.moved_on_at() + self.config.patience);
+            let at = self.mirror.moved_on_at() + self.config.patience;
+            match at > cx.now.tick && !self.stopping {
+                true => cx.wake_at(Why::Patience, at),
+                false => cx.no_wake(Why::Patience),
+            }
         }
     }
 
@@ -174,6 +200,14 @@ impl Workspace {
         }
     }
 
+    /// The brake that keeps this workspace from starting.
+    fn unreadable_brake(&self) -> Option<&Brake> {
+        match &self.mirror.state {
+            State::Braked(brake @ Brake::Unreadable { .. }) => Some(brake),
+            _ => None,
+        }
+    }
+
     fn note_clamps(&self, cx: &mut Cx<'_>) {
         let config = &self.config;
         let (from, to) = (config.export_timeout, config.export_time());
@@ -182,16 +216,22 @@ impl Workspace {
             let because = if capped { Knob::HardCap } else { Knob::Watchdog };
             cx.note(Decision::Clamped { what: Knob::ExportTimeout, from, to, because });
         }
-        let floored = [(Knob::Interval, config.interval), (Knob::Watchdog, config.watchdog)];
-        for (what, from) in floored {
-            if from < Ms::secs(1) {
-                let (to, because) = (Ms::secs(1), Knob::Minimum);
+        let bounded = [
+            (Knob::Interval, config.interval, config.poll_interval()),
+            (Knob::Watchdog, config.watchdog, config.watchdog.max(Ms::secs(1))),
+        ];
+        for (what, from, to) in bounded {
+            let because = if from < to { Knob::Minimum } else { Knob::Maximum };
+            if from != to {
                 cx.note(Decision::Clamped { what, from, to, because });
             }
         }
     }
 
     fn look_whether_in_step(&mut self, cx: &mut Cx<'_>) {
+        if self.stopping {
+            return;
+        }
         if !self.is_at_rest() {
             self.in_step = false;
             return;

@@ -9,8 +9,8 @@
 //!
 //! - A stale listing or export is never older than the last feed position that was handed out
 //!   before it. An older one can not be told from the truth without an audit.
-//! - A file that exists is never answered with 404 when it is asked for by its name. Listings
-//!   may lie; reads may fail, but they do not lie.
+//! - A file that exists is answered with 404, when it is asked for by its name, only within
+//!   four minutes of its last change. Listings may lie; reads may fail, or lag for 100 s.
 //! - A listing or an export hides a file that no row of the machine knows to be there only from a server
 //!   that always says the true count, and only together with more than ten others, so that
 //!   files made meanwhile do not make up for it. Where the machine has rows of all files, a
@@ -106,13 +106,22 @@ kinds! {
     NoHashes = "no-hashes", 30_000;
     /// A file that can not be read until the world heals. One address per path.
     Poisoned = "poisoned-file", 40_000;
+    /// A file is answered with 404 for up to four minutes after it was changed. One address per
+    /// change.
+    ReadLags = "read-lags", 20_000;
+    /// A lagging replica answers reads with the version before, for up to 100 s after a change.
+    /// One address per change.
+    ReadStale = "read-stale", 15_000;
     /// The cursor of the feed is answered with 404 or 410.
     CursorUnknown = "cursor-unknown", 4_000;
     /// An unknown cursor starts again at the oldest event.
     FeedRestarts = "feed-restarts", 4_000;
     /// `desc` is answered with the oldest event.
     OldestTip = "oldest-tip", 60_000;
-    /// There is no feed for ten minutes. One address per ten minutes.
+    /// Every cursor is unknown for ten minutes, also the one that was handed out just now. One
+    /// address per ten minutes.
+    CursorNever = "cursor-never", 10_000;
+    /// There is no feed for ten minutes, or none for us (403). One address per ten minutes.
     NoFeed = "no-feed", 40_000;
 
     // --- the stream; one address per event, or per ping ---

@@ -3,7 +3,7 @@
 use super::entry::{Doing, Found, Local, Proof, Remote, Stamp};
 use super::plan::plan;
 use super::seal::NEVER;
-use super::{DISK_PAUSE, Did, Files, Job};
+use super::{DISK_PAUSE, Did, Files, Job, LAG, LAG_GAP};
 use crate::decision::Decision;
 use crate::engine::Cx;
 use crate::event::{Answer, Outcome, Part};
@@ -159,6 +159,9 @@ impl Files {
                     // before it was kept aside finds it suspect again.
                     if !suspect {
                         slot.entry.proof = Some(Proof { hash, stamp, seal });
+                    } else if let Some(placing) = &slot.entry.placing {
+                        let (hash, stamp) = (placing.hash, Stamp::default());
+                        slot.entry.proof.get_or_insert(Proof { hash, stamp, seal: NEVER });
                     }
                 }
             }
@@ -328,10 +331,28 @@ impl Files {
     pub(super) fn refused(&mut self, cx: &mut Cx<'_>, path: &RemotePath, why: Fault) {
         let Some(slot) = self.slots.get_mut(path) else { return };
         slot.entry.doing = None;
-        match (&why, &slot.entry.remote) {
-            // Two listings left it out, and it is not there when asked for by name.
-            (Fault::NotFound | Fault::Gone, Remote::Unknown(at)) => {
+        let gone = matches!(why, Fault::NotFound | Fault::Gone);
+        let now = cx.now.tick;
+        let since = match slot.lags {
+            Some((since, last)) if now - last <= LAG_GAP => since,
+            _ => now,
+        };
+        slot.lags = gone.then_some((since, now));
+        let lagged = gone && now - since >= LAG;
+        match &slot.entry.remote {
+            // The server told of it, and did not have it in all that time.
+            Remote::File { at, .. } if lagged => {
                 let at = *at;
+                cx.note(Decision::NeverCame { path: path.clone() });
+                self.update(cx, path, |slot| {
+                    slot.entry.remote = Remote::Absent(at);
+                    slot.entry.hold = None;
+                });
+            }
+            // Two listings left it out, and it is not there when asked for by name.
+            Remote::Unknown(at) if gone => {
+                let at = *at;
+                self.testified(cx, path, at);
                 self.update(cx, path, |slot| {
                     slot.entry.remote = Remote::Absent(at);
                     slot.entry.hold = None;

@@ -14,7 +14,9 @@ use crate::engine::Cx;
 impl Files {
     /// Ends the cycle: lets its deletes go, or holds them all.
     pub fn end_cycle(&mut self, cx: &mut Cx<'_>) {
-        if self.deletes.is_empty() {
+        // A path that was not looked at yet may be one more delete: the count is not over.
+        let looking = || self.jobs.values().any(|job| matches!(job, super::Job::Look(_)));
+        if self.deletes.is_empty() || !self.to_look.is_empty() || looking() {
             return;
         }
         let deletes = self.deletes.len() as u64 + self.standing(Standing::Held);

@@ -1,17 +1,22 @@
 //! Bytes that arrived.
 
 use super::entry::{Doing, Local, Ordinal, Remote, Version};
-use super::{Files, Job};
+use super::{Disagreed, Files, Job};
 use crate::engine::Cx;
 use crate::event::{Answer, Fetched, Outcome};
 use crate::fault::Fault;
 use crate::id::CallId;
 use crate::path::RemotePath;
+use crate::policy::Backoff;
 use crate::time::Ms;
 
-/// How long to wait before a read is repeated that did not agree with the feed: by then the
-/// feed has usually told what the read saw.
-const DISAGREED: Ms = Ms::secs(5);
+/// How long to wait before a read is repeated that did not agree with the feed. The feed is
+/// asked at once, and has usually told by then what the read saw.
+const DISAGREED: Backoff = Backoff { base: Ms::secs(10), cap: Ms::mins(1) };
+
+/// A read that goes on saying something else than feed and listings for this long is right:
+/// no replica lags so far behind.
+const RIGHT: Ms = Ms::mins(5);
 
 impl Files {
     /// A file came unasked, with an export or an event. It says what the server had at `tag`,
@@ -31,7 +36,7 @@ impl Files {
             return self.drop_blob(cx, got.blob);
         }
         let version = Version { revision: got.revision, hash: got.hash };
-        if self.is_older(path, tag) {
+        if self.unreadable.contains(path) || self.is_older(path, tag) {
             return self.drop_blob(cx, got.blob);
         }
         let blob = got.blob;
@@ -50,23 +55,28 @@ impl Files {
         let Some(slot) = self.slots.get_mut(path) else {
             return self.drop_blob(cx, got.blob);
         };
-        let agreed_before = slot.disagreed.as_ref() == Some(&got.revision);
+        let now = cx.now.tick;
+        let before = slot.disagreed.take().filter(|before| before.revision == got.revision);
+        let since = before.as_ref().map_or(now, |before| before.since);
+        let tries = before.map_or(1, |before| before.tries.saturating_add(1));
+        let insists = now - since >= RIGHT;
         let version = Version { revision: got.revision.clone(), hash: got.hash };
         let same_bytes = matches!(&slot.entry.local, Local::File { hash, suspect: false, .. } if *hash == got.hash);
         let at = slot.entry.remote.at();
         let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
-        if matches!(slot.entry.remote, Remote::Unknown(_)) {
-            self.refuted.push(path.clone());
-        }
+        let unknown = matches!(slot.entry.remote, Remote::Unknown(_));
         let (accept, wanted) = match &slot.entry.remote {
             // Deleted or hidden while it was under way.
             Remote::Absent(_) | Remote::Hidden(_) => (false, false),
             Remote::Unknown(_) => (true, true),
             Remote::File { revision, hash, .. } => {
                 let agrees = *revision == version.revision || *hash == Some(got.hash);
-                (agrees || agreed_before, true)
+                (agrees || insists, true)
             }
         };
+        if unknown {
+            self.refute(cx, path);
+        }
         if !wanted {
             self.drop_blob(cx, got.blob);
             return self.update(cx, path, |slot| slot.entry.doing = None);
@@ -75,7 +85,8 @@ impl Files {
             self.drop_blob(cx, got.blob);
         }
         let blob = got.blob;
-        let again = cx.now.tick + DISAGREED;
+        let again = now + DISAGREED.delay(tries, &(cx.engine.seed, path));
+        self.ask_feed |= !accept;
         self.update(cx, path, |slot| {
             let entry = &mut slot.entry;
             if accept {
@@ -84,7 +95,8 @@ impl Files {
             } else {
                 // Newer than what the feed has told so far, or older than it: what the feed
                 // said is not forgotten, and the file is read again.
-                slot.disagreed = Some(version.revision.clone());
+                let revision = version.revision.clone();
+                slot.disagreed = Some(Disagreed { revision, since, tries });
                 slot.due = Some(again);
             }
             entry.missed = None;
@@ -134,6 +146,14 @@ impl Files {
                 self.pause_disk(cx, why);
                 self.update(cx, path, |slot| slot.entry.doing = None);
             }
+            // The server was not reached: that says nothing about the file.
+            Fault::Link | Fault::Overloaded => {
+                let again = cx.now.tick + super::ASIDE.base;
+                self.update(cx, path, |slot| {
+                    slot.entry.doing = None;
+                    slot.due = Some(again);
+                });
+            }
             _ => self.refused(cx, path, why),
         }
     }
@@ -156,7 +176,14 @@ impl Files {
                 if why.is_whole_disk() {
                     self.pause_disk(cx, why.clone());
                 }
-                gone || matches!(why, Fault::Throttled | Fault::WorkspaceBusy)
+                gone || matches!(
+                    why,
+                    Fault::Throttled
+                        | Fault::WorkspaceBusy
+                        | Fault::Unauthorized
+                        | Fault::Link
+                        | Fault::Overloaded
+                )
             }
         };
         let Some(Job::ReadMany(left)) = self.jobs.remove(&call) else { return };

@@ -19,7 +19,7 @@ use crate::config::MaxDelete;
 use crate::decision::{Decision, Did};
 use crate::engine::Cx;
 use crate::fault::Fault;
-use crate::id::{CallId, CommitSeq};
+use crate::id::{CallId, CommitSeq, Revision};
 use crate::path::RemotePath;
 use crate::policy::Backoff;
 use crate::row::{EntryRow, Of, Value};
@@ -42,6 +42,20 @@ mod plan_tests;
 
 /// How long a path that failed waits.
 const ASIDE: Backoff = Backoff { base: Ms::secs(2), cap: Ms::mins(10) };
+
+/// A file that the server tells of and answers 404 for may still come for this long. After
+/// that it is gone.
+const LAG: Ms = Ms::mins(5);
+
+/// Two 404s that are further apart than this do not speak of the same time: the computer may
+/// have slept.
+const LAG_GAP: Ms = Ms::mins(3);
+
+/// How long such a path waits at most.
+const LAG_AGAIN: Ms = Ms::mins(1);
+
+/// So many of the paths that two listings left out are asked for before the others.
+const WITNESSES: usize = 8;
 
 /// How long nothing is placed after the disk was full or read-only.
 const DISK_PAUSE: Backoff = Backoff { base: Ms::secs(2), cap: Ms::secs(60) };
@@ -76,11 +90,22 @@ struct Slot {
     /// The file was not sealed when the power was cut: a difference is not an edit.
     unsealed_at_boot: bool,
     /// A read that did not agree with what feed and listings say.
-    disagreed: Option<crate::id::Revision>,
+    disagreed: Option<Disagreed>,
+    /// Since when the server tells of it and does not have it, and when it said so last. A new
+    /// process begins to count anew, because no clock can be trusted across runs.
+    lags: Option<(Tick, Tick)>,
     /// It was in a bulk read that failed as a whole: ask for it alone.
     alone: bool,
     /// The commit that its row was last changed by.
     mark: CommitSeq,
+}
+
+/// A read that said something else than feed and listings do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Disagreed {
+    revision: Revision,
+    since: Tick,
+    tries: u32,
 }
 
 /// What a disk or network call of this table was for.
@@ -120,6 +145,13 @@ pub struct Files {
     retry: BTreeSet<(Tick, RemotePath)>,
     /// Deletes that a snapshot under way, taken before them, must not undo.
     tombstones: Option<BTreeMap<RemotePath, Ordinal>>,
+    /// Paths whose stored rows can not be read.
+    unreadable: BTreeSet<RemotePath>,
+    /// Paths that two listings left out and that are asked for first.
+    witnesses: BTreeSet<RemotePath>,
+    /// The others. They wait for what the witnesses say; a restart forgets them, and the next
+    /// listing accuses them again.
+    accused: BTreeSet<RemotePath>,
     /// Removals that a seal has to make good before their entries are forgotten.
     removals: BTreeSet<(u64, RemotePath)>,
 
@@ -142,6 +174,8 @@ pub struct Files {
     pub answers: u64,
     /// Paths that two listings left out and that are there when asked for by name.
     pub refuted: Vec<RemotePath>,
+    /// A read told something that the feed has not told yet.
+    pub ask_feed: bool,
     /// A server that refuses the credentials was met.
     pub unauthorized: bool,
 }
@@ -166,6 +200,9 @@ impl Files {
             busy: BTreeSet::new(),
             retry: BTreeSet::new(),
             tombstones: None,
+            unreadable: BTreeSet::new(),
+            witnesses: BTreeSet::new(),
+            accused: BTreeSet::new(),
             removals: BTreeSet::new(),
             disk_ops: 0,
             reads: 0,
@@ -179,6 +216,7 @@ impl Files {
             progress: 0,
             answers: 0,
             refuted: Vec::new(),
+            ask_feed: false,
             unauthorized: false,
         }
     }
@@ -190,8 +228,15 @@ impl Files {
         }
         let entry = Entry::from_row(row);
         self.based += u64::from(entry.base.is_some());
-        self.count(Standing::Working, 1);
-        self.slots.insert(path, Slot::new(entry));
+        match self.slots.insert(path, Slot::new(entry)) {
+            Some(old) => self.based -= u64::from(old.entry.base.is_some()),
+            None => self.count(Standing::Working, 1),
+        }
+    }
+
+    /// A stored entry that can not be read. Its row stays as it is, and so does the file.
+    pub fn unreadable(&mut self, path: RemotePath) {
+        self.unreadable.insert(path);
     }
 
     /// Starts with the loaded entries. Answers how many are suspect.
@@ -252,7 +297,7 @@ impl Files {
         if let (Some(tombstones), Remote::Absent(at)) = (&mut self.tombstones, &remote) {
             tombstones.insert(path.clone(), *at);
         }
-        if self.is_older(path, remote.at()) {
+        if self.unreadable.contains(path) || self.is_older(path, remote.at()) {
             return false;
         }
         if !self.slots.contains_key(path) {
@@ -286,6 +331,11 @@ impl Files {
         }
     }
 
+    /// Deletes that the feed told since the snapshot was begun.
+    pub fn told_deletes(&self) -> u64 {
+        self.tombstones.as_ref().map_or(0, |deleted| deleted.len() as u64)
+    }
+
     /// Commits became durable.
     pub fn stored(&mut self, cx: &mut Cx<'_>) {
         while let Some((mark, path)) = self.to_store.first().cloned() {
@@ -315,7 +365,12 @@ impl Files {
     /// The first complete traversal that leaves a path out only marks it. With `second`, those
     /// that an earlier one had marked too become [`Remote::Unknown`] and are asked for by
     /// name. Answers how many were left out for the first time.
+    ///
+    /// Of many such paths only a few are asked for at first, as [witnesses](WITNESSES): if one
+    /// of them is there, the listings lied about all.
     pub fn left_out(&mut self, cx: &mut Cx<'_>, traversal: u32, tag: Ordinal, second: bool) -> u64 {
+        self.accused.clear();
+        self.witnesses.clear();
         let missing: Vec<RemotePath> = self
             .slots
             .iter()
@@ -329,12 +384,12 @@ impl Files {
         let mut doubtful = 0;
         for path in missing {
             let marked = self.slots.get(&path).is_some_and(|slot| slot.entry.missed.is_some());
-            if marked && second {
-                cx.note(Decision::MissingTwice { path: path.clone() });
-                self.update(cx, &path, |slot| {
-                    slot.entry.remote = Remote::Unknown(tag);
-                    slot.due = None;
-                });
+            if marked && second && self.witnesses.len() >= WITNESSES {
+                doubtful += 1;
+                self.accused.insert(path);
+            } else if marked && second {
+                self.witnesses.insert(path.clone());
+                self.ask_by_name(cx, &path, tag);
             } else {
                 doubtful += 1;
                 self.update(cx, &path, |slot| {
@@ -343,6 +398,40 @@ impl Files {
             }
         }
         doubtful
+    }
+
+    fn ask_by_name(&mut self, cx: &mut Cx<'_>, path: &RemotePath, tag: Ordinal) {
+        cx.note(Decision::MissingTwice { path: path.clone() });
+        self.update(cx, path, |slot| {
+            slot.entry.remote = Remote::Unknown(tag);
+            slot.due = None;
+        });
+    }
+
+    /// A path that was asked for by name is not there. When no witness is left, the listings
+    /// told the truth, and the others are asked for too.
+    fn testified(&mut self, cx: &mut Cx<'_>, path: &RemotePath, tag: Ordinal) {
+        if self.witnesses.remove(path) && self.witnesses.is_empty() {
+            for path in core::mem::take(&mut self.accused) {
+                let same = |slot: &Slot| {
+                    let entry = &slot.entry;
+                    entry.missed.is_some()
+                        && matches!(entry.remote, Remote::File { at, .. } if at <= tag)
+                };
+                if self.slots.get(&path).is_some_and(same) {
+                    self.ask_by_name(cx, &path, tag);
+                }
+            }
+        }
+    }
+
+    /// A witness is there: nothing that the same listings left out proves anything.
+    fn refute(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
+        self.refuted.push(path.clone());
+        self.witnesses.clear();
+        for path in core::mem::take(&mut self.accused) {
+            self.update(cx, &path, |slot| slot.entry.missed = None);
+        }
     }
 
     /// Changes a slot, stores what changed, and settles the path.
@@ -411,7 +500,9 @@ impl Files {
             return self.set_aside(cx, path, Fault::NotADirectory);
         }
         self.stand(path, standing);
-        self.clear_hold(cx, path);
+        if rule != Rule::MaxDelete {
+            self.clear_hold(cx, path);
+        }
     }
 
     fn adopt(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
@@ -449,7 +540,10 @@ impl Files {
             Some(Hold::Aside { tries, .. }) => tries.saturating_add(1),
             _ => 1,
         };
-        let wait = ASIDE.delay(tries, &(cx.engine.seed, path));
+        let mut wait = ASIDE.delay(tries, &(cx.engine.seed, path));
+        if matches!(why, Fault::NotFound | Fault::Gone) {
+            wait = wait.min(LAG_AGAIN);
+        }
         cx.note(Decision::SetAside { path: path.clone(), why: why.clone(), tries, wait });
         let again = StoredDeadline { set: cx.now.wall, length: wait };
         let due = cx.now.tick + wait;
@@ -464,8 +558,7 @@ impl Files {
     }
 
     fn clear_hold(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
-        let held = |slot: &Slot| matches!(slot.entry.hold, Some(Hold::Aside { .. }));
-        if self.slots.get(path).is_some_and(held) {
+        if self.slots.get(path).is_some_and(|slot| slot.entry.hold.is_some()) {
             self.update(cx, path, |slot| slot.entry.hold = None);
         }
     }
@@ -586,6 +679,11 @@ impl Files {
         (self.disk_ops, self.reads)
     }
 
+    /// About how many blobs are staged and not placed.
+    pub fn staged(&self) -> usize {
+        self.to_place.len() + self.to_store.len() + self.disk_ops
+    }
+
     /// Why nothing is placed now.
     pub fn disk_paused(&self) -> Option<Tick> {
         self.disk_paused
@@ -614,6 +712,10 @@ impl Slot {
             // Something new deserves a try at once.
             self.due = None;
             self.disagreed = None;
+            self.lags = None;
+            if matches!(self.entry.hold, Some(Hold::Aside { .. })) {
+                self.entry.hold = None;
+            }
         }
         self.entry.remote = remote;
         self.entry.missed = None;
@@ -627,6 +729,7 @@ impl Slot {
             removal: None,
             unsealed_at_boot: false,
             disagreed: None,
+            lags: None,
             alone: false,
             mark: CommitSeq::default(),
         }

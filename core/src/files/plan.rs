@@ -127,6 +127,10 @@ pub fn plan(entry: &Entry, mode: SyncMode) -> (Action, Rule) {
     let base = entry.base.as_ref();
     let local = match &entry.local {
         Local::Unknown => return (Action::LookLocal, Rule::LocalUnknown),
+        // Nothing of ours is there, and nothing is wanted there.
+        Local::Odd(_) if matches!(entry.remote, Remote::Absent(_)) => {
+            return (Action::Forget, Rule::GoneOnBoth);
+        }
         Local::Odd(_) => return (Action::Rest, Rule::OddInTheWay),
         Local::File { suspect: true, .. } => return (Action::SetAside, Rule::Suspect),
         Local::File { hash, .. } => relate(base, |base| base.hash == *hash, Some(*hash)),

@@ -37,7 +37,6 @@ impl Seals {
         if seal != NEVER {
             self.open = self.open.max(seal);
         }
-        self.dirty += 1;
     }
 
     /// The last seal taken by an earlier run. Numbers go on after all that rows mention.

@@ -33,7 +33,7 @@ impl Files {
         let paused = self.disk_paused.is_some_and(|until| until > cx.now.tick);
         while self.disk_ops < DISK_AT_ONCE {
             let issued = (!paused && (self.issue_place(cx) || self.issue_remove(cx)))
-                || (!self.stopping && self.issue_look(cx));
+                || (!paused && !self.stopping && self.issue_look(cx));
             if !issued {
                 break;
             }

@@ -15,7 +15,7 @@ pub(super) struct Dummy {
 
 impl Lane for Dummy {
     fn load(&mut self, _: Value) {}
-    fn unreadable(&mut self) {}
+    fn unreadable(&mut self, _: &StoredRow, _: &RowError) {}
     fn start(&mut self, cx: &mut Cx<'_>, _: Boot, _: LastExit) {
         cx.ask(Class::Interactive, Request::Tip, Ms::secs(1), 1);
     }

@@ -13,7 +13,6 @@ use crate::event::{Answer, Fetched, Outcome};
 use crate::fault::Fault;
 use crate::files::Files;
 use crate::gate::Class;
-use crate::id::CallId;
 use crate::row::TraversalRow;
 use crate::timers::Why;
 
@@ -47,30 +46,41 @@ impl Mirror {
         cx.note(Decision::ExportBegun { within });
         let request = Request::Export { path: self.config.base.clone() };
         let call = cx.ask(Class::Bulk, request, within, CREDIT);
-        self.state = State::Exporting { call, files: 0 };
+        self.state = State::Exporting { call, files: 0, credit: CREDIT };
     }
 
-    pub(super) fn export_part(
-        &mut self,
-        cx: &mut Cx<'_>,
-        files: &mut Files,
-        call: CallId,
-        got: Fetched,
-    ) {
-        cx.more(call, 1);
+    pub(super) fn export_part(&mut self, cx: &mut Cx<'_>, files: &mut Files, got: Fetched) {
         self.answers += 1;
         let Some(traversal) = self.row.traversal.clone() else { return };
-        match self.judge_name(cx, &got.path, traversal.id) {
+        let first = match self.judge_name(cx, &got.path, traversal.id) {
             Name::Good(path) => {
                 files.exported(cx, &path, got, traversal.tag);
-                files.saw(cx, &path, traversal.id);
+                files.saw(cx, &path, traversal.id)
             }
-            Name::Refused { .. } => files.drop_blob(cx, got.blob),
+            Name::Refused { first } => {
+                files.drop_blob(cx, got.blob);
+                first
+            }
             Name::Foreign => return files.drop_blob(cx, got.blob),
-        }
+        };
         self.progress += 1;
-        if let State::Exporting { files, .. } = &mut self.state {
-            *files += 1;
+        if let State::Exporting { files, credit, .. } = &mut self.state {
+            *files += u64::from(first);
+            *credit = credit.saturating_sub(1);
+        }
+    }
+
+    /// Lets the export send as much more as the disk took: what is staged and not placed counts
+    /// as on its way, so that a disk that stands still stops the download too.
+    pub fn grant(&mut self, cx: &mut Cx<'_>, files: &Files) {
+        if let State::Exporting { call, credit, .. } = &mut self.state {
+            let staged = u32::try_from(files.staged()).unwrap_or(u32::MAX);
+            let more = CREDIT.saturating_sub(credit.saturating_add(staged));
+            // In handfuls, unless there is nothing left.
+            if more >= CREDIT / 4 || *credit == 0 {
+                *credit += more;
+                cx.more(*call, more);
+            }
         }
     }
 

@@ -18,6 +18,12 @@ use crate::time::Ms;
 use crate::timers::Why;
 use crate::wire::FeedEvent;
 
+/// Losses in a row after which this server counts as one without a feed until the next listing.
+pub(super) const LOSSES: u32 = 2;
+
+/// 403s in a row after which the feed counts as lost.
+const FORBIDDEN: u32 = 3;
+
 /// Events of a page.
 pub const PAGE: u32 = 200;
 
@@ -31,6 +37,13 @@ impl Mirror {
 
     pub(super) fn poll_soon(&mut self, cx: &mut Cx<'_>) {
         cx.wake_at(Why::Feed, cx.now.tick);
+    }
+
+    /// Something suggests that the feed has news.
+    pub fn look_at_feed(&mut self, cx: &mut Cx<'_>) {
+        if !self.stopping && self.state != State::Locating {
+            self.ask_feed(cx);
+        }
     }
 
     pub(super) fn ask_feed(&mut self, cx: &mut Cx<'_>) {
@@ -58,7 +71,11 @@ impl Mirror {
                 self.events(cx, files, events, next);
             }
             Outcome::Failed { why, .. } if self.state == State::Locating => match why {
-                Fault::NotFound => self.located(cx, files, Position::NoFeed),
+                // No feed, or none for us: listings have to do, and the feed is asked for again
+                // with the next of them.
+                Fault::NotFound | Fault::Forbidden | Fault::Status(_) => {
+                    self.located(cx, files, Position::NoFeed);
+                }
                 // An older server that can not tell its newest event: from the oldest on. That
                 // costs time, never correctness.
                 Fault::BadRequest => self.located(cx, files, Position::Origin),
@@ -67,6 +84,9 @@ impl Mirror {
             Outcome::Failed { why: Fault::NotFound | Fault::Gone | Fault::BadRequest, .. } => {
                 self.lose_feed(cx, files, FeedLoss::CursorUnknown)
             }
+            Outcome::Failed { why: Fault::Forbidden, .. } if self.feed_tries >= FORBIDDEN => {
+                self.lose_feed(cx, files, FeedLoss::Forbidden);
+            }
             Outcome::Failed { .. } | Outcome::Ok(_) => self.feed_again(cx),
         }
     }
@@ -74,11 +94,11 @@ impl Mirror {
     fn feed_again(&mut self, cx: &mut Cx<'_>) {
         self.feed_tries = self.feed_tries.saturating_add(1);
         let salt = (cx.engine.seed, cx.unit, "feed");
-        let wait = AGAIN.delay(self.feed_tries, &salt).min(self.config.interval.max(Ms::secs(1)));
+        let wait = AGAIN.delay(self.feed_tries, &salt).min(self.config.poll_interval());
         cx.wake_at(Why::Feed, cx.now.tick + wait);
     }
 
-    fn located(&mut self, cx: &mut Cx<'_>, files: &mut Files, position: Position) {
+    pub(super) fn located(&mut self, cx: &mut Cx<'_>, files: &mut Files, position: Position) {
         self.feed_tries = 0;
         self.progress += 1;
         cx.note(Decision::PositionTaken(position.clone()));
@@ -102,7 +122,7 @@ impl Mirror {
 
     fn schedule_poll(&mut self, cx: &mut Cx<'_>) {
         let often = if self.stream.is_open() { RARELY } else { 1 };
-        let interval = self.config.interval.max(Ms::secs(1)).0 * often;
+        let interval = self.config.poll_interval().0 * often;
         // 20 % of jitter, so that a fleet does not ask in step.
         let salt = (cx.engine.seed, cx.unit, cx.now.tick);
         let spread = crate::canon::Canon::of(&salt) % (interval * 2 / 5 + 1);
@@ -138,6 +158,7 @@ impl Mirror {
         if !self.is_position_durable() {
             files.seals.want_soon(cx.now.tick);
         }
+        self.losses = 0;
         self.at_tip = tip;
         if !tip {
             return self.ask_feed(cx);
@@ -181,7 +202,7 @@ impl Mirror {
             _ => return None,
         };
         let traversal = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id);
-        if matches!(remote, Remote::Absent(_)) && self.refused.contains_key(&event.path) {
+        if matches!(remote, Remote::Absent(_)) && RemotePath::parse(&event.path).is_err() {
             self.forget_name(cx, &event.path);
             return None;
         }

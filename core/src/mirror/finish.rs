@@ -51,7 +51,12 @@ impl Mirror {
                 // Nothing is shown, and the feed moved, or the server itself counts files.
                 let belied =
                     empty && (doubt.position != position || traversal.total.is_some_and(|n| n > 0));
-                apart && !belied && agree(now, &doubt.why, counted)
+                // What the feed deleted meanwhile was counted and could not be shown.
+                let told = match now {
+                    Doubtful::BelowTotal { seen, total } => total - seen <= files.told_deletes(),
+                    _ => false,
+                };
+                apart && !belied && (told || agree(now, &doubt.why, counted))
             }
             _ => false,
         };

@@ -79,8 +79,8 @@ pub enum State {
     /// The row that says that an export was begun has to be durable first, so that a kill
     /// can not lead to a second one.
     ExportParked { mark: CommitSeq },
-    /// The export streams.
-    Exporting { call: CallId, files: u64 },
+    /// The export streams. `credit`: parts that it may still send.
+    Exporting { call: CallId, files: u64, credit: u32 },
     /// Waiting to ask for the export again.
     ExportAgain,
     /// Comparing the export with the server's own count.
@@ -91,6 +91,8 @@ pub enum State {
     Following,
     /// A brake stopped the listing. The feed is still followed.
     Braked(Brake),
+    /// Told to stop: nothing is taken in, and nothing is concluded any more.
+    Stopped,
 }
 
 /// See the [module](self).
@@ -106,6 +108,8 @@ pub struct Mirror {
     /// What the feed was asked for events after.
     feed_from: Option<Position>,
     feed_tries: u32,
+    /// Losses of the feed since it last told anything.
+    losses: u32,
     /// The feed was read to its tip since the last traversal ended.
     at_tip: bool,
     /// The position that the seal under way will cover.
@@ -113,6 +117,8 @@ pub struct Mirror {
     /// Directories to list, in order; the first is being listed.
     frontier: BTreeMap<u64, (String, FrontierRow)>,
     dirs: BTreeSet<String>,
+    /// A row of the frontier could not be read.
+    frontier_lost: bool,
     stream: Stream,
     stream_tries: u32,
     page_tries: u32,
@@ -146,10 +152,12 @@ impl Mirror {
             feed_call: None,
             feed_from: None,
             feed_tries: 0,
+            losses: 0,
             at_tip: false,
             sealing: None,
             frontier: BTreeMap::new(),
             dirs: BTreeSet::new(),
+            frontier_lost: false,
             stream: Stream::Down,
             stream_tries: 0,
             page_tries: 0,
@@ -180,6 +188,11 @@ impl Mirror {
         }
     }
 
+    /// A directory that was still to be listed is not known: all have to be listed again.
+    pub fn unreadable_frontier(&mut self) {
+        self.frontier_lost = true;
+    }
+
     /// Goes on from what was loaded.
     pub fn start(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
         self.at = self.row.position.clone();
@@ -192,7 +205,9 @@ impl Mirror {
             (Some(_), Some(traversal)) if traversal.open => {
                 files.snapshot_open(true);
                 let id = traversal.id;
-                if self.frontier.is_empty() {
+                if self.frontier_lost {
+                    self.begin_walk(cx, files);
+                } else if self.frontier.is_empty() {
                     // It was an export, which can not be resumed.
                     self.yield_to_tree(cx, files, crate::decision::Yield::Interrupted);
                 } else {
@@ -232,7 +247,7 @@ impl Mirror {
             return self.stream_part(cx, files, call, part);
         }
         match (&self.state, part) {
-            (State::Exporting { .. }, Part::File(got)) => self.export_part(cx, files, call, got),
+            (State::Exporting { .. }, Part::File(got)) => self.export_part(cx, files, got),
             (State::Walking { .. }, Part::Entries(entries)) => {
                 self.page_part(cx, files, call, entries);
             }
@@ -251,8 +266,10 @@ impl Mirror {
 
     /// The last word about a call of this lane.
     pub fn done(&mut self, cx: &mut Cx<'_>, files: &mut Files, call: CallId, outcome: Outcome) {
-        if let Outcome::Failed { why: Fault::Unauthorized, .. } = outcome {
-            self.unauthorized = true;
+        match &outcome {
+            Outcome::Failed { why, .. } if !why.was_answered() => {}
+            Outcome::Failed { why, .. } => self.unauthorized = *why == Fault::Unauthorized,
+            Outcome::Ok(_) => self.unauthorized = false,
         }
         if self.feed_call == Some(call) {
             self.feed_call = None;
@@ -325,7 +342,7 @@ impl Mirror {
         for why in [Why::Feed, Why::Page, Why::Relist, Why::Watchdog] {
             cx.no_wake(why);
         }
-        self.state = State::Following;
+        self.state = State::Stopped;
     }
 
     /// Everything that is known was placed and sealed, or durably set aside.
@@ -437,6 +454,11 @@ impl Mirror {
         });
         cx.no_wake(Why::Page);
         cx.no_wake(Why::Relist);
+        self.losses += 1;
+        if self.losses > feed::LOSSES {
+            // A position that the server forgets at once is none.
+            return self.located(cx, files, Position::NoFeed);
+        }
         self.locate(cx);
     }
 }

@@ -230,6 +230,14 @@ impl Mirror {
         if self.frontier.len() > FRONTIER_MAX {
             let brake = Brake::Frontier { directories: self.frontier.len() as u64 };
             cx.note(Decision::Braked(brake.clone()));
+            // The next start lists from the root again: the tree may have been mended.
+            self.drop_frontier(cx);
+            files.snapshot_open(false);
+            self.change(cx, |row| {
+                if let Some(traversal) = &mut row.traversal {
+                    traversal.open = false;
+                }
+            });
             self.state = State::Braked(brake);
             return;
         }

@@ -37,7 +37,7 @@ impl Mirror {
         self.seen_progress = progress;
         self.seen_answers = self.answers + files.answers;
         self.moved_at = cx.now.tick;
-        if self.row.stalls > 0 && !quiet {
+        if self.row.stalls > 0 {
             self.change(cx, |row| row.stalls = 0);
         }
     }

@@ -98,7 +98,7 @@ impl Workspace {
             }
             State::Counting { .. } => Phase::Counting,
             State::Walking { .. } | State::Braked(_) => Phase::Walking,
-            State::Following => Phase::Following,
+            State::Following | State::Stopped => Phase::Following,
         }
     }
 
@@ -135,7 +135,7 @@ impl Workspace {
                 let wait = due.map_or(Ms(0), |due| due - now.tick);
                 waits.push(format!("a second listing, in {wait}, because the first is doubted"));
             }
-            State::Following => {}
+            State::Following | State::Stopped => {}
         }
         let working = self.files.standing(Standing::Working);
         if working > 0 {

@@ -91,6 +91,9 @@ pub struct Lab {
     pub story: String,
     /// Every effect, for exact assertions.
     pub effects: Vec<Effect>,
+    /// Effects that are to wait, and those that do.
+    pub hold: Option<fn(&Effect) -> bool>,
+    pub held: VecDeque<Effect>,
     inode: u64,
     stamps: BTreeMap<String, Stamp>,
 }
@@ -127,6 +130,8 @@ impl Lab {
             disk_denies: false,
             story: String::new(),
             effects: vec![],
+            hold: None,
+            held: VecDeque::new(),
             inode: 0,
             stamps: BTreeMap::new(),
         }
@@ -138,10 +143,11 @@ impl Lab {
         self
     }
 
-    fn boot(&mut self, boot: Boot, last: LastExit) {
+    pub fn boot(&mut self, boot: Boot, last: LastExit) {
         self.run += 1;
         self.machine = Machine::new(self.config.clone());
         self.asked.clear();
+        self.held.clear();
         let rows = self.rows.rows();
         self.step(Event::Load(rows));
         let run = self.run;
@@ -187,8 +193,21 @@ impl Lab {
             self.machine.step(self.now, event, &mut effects);
             for effect in effects {
                 self.effects.push(effect.clone());
+                if self.hold.is_some_and(|hold| hold(&effect)) {
+                    self.held.push_back(effect);
+                    continue;
+                }
                 events.extend(self.carry_out(effect));
             }
+        }
+    }
+
+    /// Carries out the first effect that was held back.
+    pub fn release(&mut self) {
+        if let Some(effect) = self.held.pop_front()
+            && let Some(event) = self.carry_out(effect)
+        {
+            self.step(event);
         }
     }
 
@@ -235,6 +254,9 @@ impl Lab {
     fn found(&self, path: &str) -> Found {
         match self.disk.get(path) {
             Some(hash) => Found::File { hash: *hash, stamp: self.stamps[path] },
+            None if self.disk.keys().any(|p| p.starts_with(&format!("{path}/"))) => {
+                Found::Odd(landfall_core::files::entry::Odd::Directory)
+            }
             None => Found::Absent,
         }
     }
@@ -359,7 +381,10 @@ impl Lab {
     /// Lets time pass, with every wake-up on the way, until nothing is due before `until`.
     pub fn wait(&mut self, time: Ms) {
         let until = self.now.tick + time;
-        while let Some((at, _)) = self.machine.next_wake().filter(|(at, _)| *at <= until) {
+        let mut wakes = 0;
+        while let Some((at, why)) = self.machine.next_wake().filter(|(at, _)| *at <= until) {
+            wakes += 1;
+            assert!(wakes < 20_000, "it spins: {at:?} for {why:?} at {:?}", self.now.tick);
             self.pass_to(at.max(self.now.tick));
             self.step(Event::Wake);
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::effect::{Aside, DiskOp, Effect, Request};
 use landfall_core::event::{Answer, Event, Outcome, Part};
+use landfall_core::fault::Fault;
 use landfall_core::id::CallId;
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Tick};
@@ -21,6 +22,9 @@ use crate::world::truth::Truth;
 /// Two listings this far apart are two.
 const APART: Ms = Ms::secs(30);
 
+/// A file that is told of and answered with 404 for this long is gone.
+const LAG: Ms = Ms::mins(5);
+
 /// What the machine was told about files that are not there.
 #[derive(Debug, Default)]
 pub(super) struct Deletes {
@@ -28,6 +32,9 @@ pub(super) struct Deletes {
     told: BTreeMap<String, u64>,
     /// Answers on their way.
     pages: BTreeMap<CallId, Page>,
+    /// Since when reads of a path answer that it is not there, and when one last did.
+    missing: BTreeMap<String, (Tick, Tick)>,
+    reads: BTreeMap<CallId, String>,
     /// Listings that arrived whole.
     arrived: Vec<(Tick, Page)>,
 }
@@ -85,6 +92,16 @@ impl Deletes {
         {
             self.tell(event);
         }
+        match event {
+            Event::Part { part: Part::File(file), .. } => {
+                self.missing.remove(&file.path);
+            }
+            Event::Part {
+                part: Part::Refused { path, why: Fault::NotFound | Fault::Gone, .. },
+                ..
+            } => self.is_missing(now, path.clone()),
+            _ => {}
+        }
         let Event::Done { call, outcome } = event else {
             return;
         };
@@ -92,6 +109,14 @@ impl Deletes {
             Outcome::Ok(Answer::Events { events, .. }) => {
                 for event in events.iter().filter(|event| event.kind == "file.deleted") {
                     self.tell(event);
+                }
+            }
+            Outcome::Ok(Answer::Read(file)) => {
+                self.missing.remove(&file.path);
+            }
+            Outcome::Failed { why: Fault::NotFound | Fault::Gone, .. } => {
+                if let Some(path) = self.reads.remove(call) {
+                    self.is_missing(now, path);
                 }
             }
             Outcome::Ok(Answer::Listed { .. } | Answer::Exported) => {
@@ -109,7 +134,14 @@ impl Deletes {
         *told = n.max(*told);
     }
 
-    pub(super) fn wanted(&self, effect: &Effect, truth: &Truth) -> Ruling {
+    fn is_missing(&mut self, now: Tick, path: String) {
+        self.missing.entry(path).or_insert((now, now)).1 = now;
+    }
+
+    pub(super) fn wanted(&mut self, effect: &Effect, truth: &Truth) -> Ruling {
+        if let Effect::Ask { call, request: Request::Read { path }, .. } = effect {
+            self.reads.insert(*call, path.as_str().to_owned());
+        }
         let Effect::Disk { op: DiskOp::Remove { path, expect, to: Aside::Trash { .. } }, .. } =
             effect
         else {
@@ -131,6 +163,10 @@ impl Deletes {
             return Ok(1);
         }
         if self.twice(path) {
+            return Ok(1);
+        }
+        let missing = self.missing.get(path.as_str());
+        if missing.is_some_and(|(since, last)| *last >= *since + LAG) {
             return Ok(1);
         }
         Err(wrong(

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use landfall_core::effect::Effect;
+use landfall_core::effect::{Effect, Request};
 use landfall_core::event::{Event, Outcome, Part};
 use landfall_core::fault::Fault;
 use landfall_core::id::CallId;
@@ -19,7 +19,11 @@ pub(super) struct Manners {
     under_way: BTreeSet<CallId>,
     lately: VecDeque<Tick>,
     pause: Tick,
+    listings: VecDeque<Tick>,
 }
+
+/// So often may the root be listed in ten minutes, failed attempts included.
+const LISTINGS: usize = 60;
 
 impl Manners {
     pub(super) fn new(concurrency: u32, per_second: u32) -> Self {
@@ -29,6 +33,7 @@ impl Manners {
             under_way: BTreeSet::new(),
             lately: VecDeque::new(),
             pause: Tick(0),
+            listings: VecDeque::new(),
         }
     }
 
@@ -37,6 +42,7 @@ impl Manners {
         self.under_way.clear();
         self.lately.clear();
         self.pause = Tick(0);
+        self.listings.clear();
     }
 
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
@@ -56,9 +62,29 @@ impl Manners {
         }
     }
 
+    /// Listing everything again and again is a storm too, however slowly each page is asked.
+    fn listing(&mut self, now: Tick, request: &Request) -> Ruling {
+        if !matches!(request, Request::Tree { path, cursor: None, .. } if path == "/") {
+            return Ok(0);
+        }
+        while self.listings.front().is_some_and(|at| *at + Ms::mins(10) <= now) {
+            self.listings.pop_front();
+        }
+        self.listings.push_back(now);
+        match self.listings.len() {
+            n if n > LISTINGS => {
+                Err(("listings".into(), format!("the root is listed {n} times in ten minutes")))
+            }
+            _ => Ok(1),
+        }
+    }
+
     pub(super) fn wanted(&mut self, now: Tick, effect: &Effect) -> Ruling {
         let call = match effect {
-            Effect::Ask { call, .. } => *call,
+            Effect::Ask { call, request, .. } => {
+                self.listing(now, request)?;
+                *call
+            }
             Effect::Cancel { call } => {
                 self.under_way.remove(call);
                 return Ok(0);

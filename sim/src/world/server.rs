@@ -210,8 +210,8 @@ impl Server {
             Request::Tree { path, depth, cursor } => {
                 self.tree(path, *depth, cursor.as_deref(), asked, plan, known)
             }
-            Request::Read { path } => self.read(path, plan),
-            Request::ReadMany { paths } => self.read_many(paths, plan),
+            Request::Read { path } => self.read(path, asked, plan),
+            Request::ReadMany { paths } => self.read_many(paths, asked, plan),
         };
         answer.unwrap_or_else(|refusal| Reply::word(refused(&refusal)))
     }
@@ -240,8 +240,11 @@ impl Server {
             limit: Some(limit),
             direction: Direction::Ascending,
         };
+        let slot = (asked.at.0 / Ms::mins(10).0) as u32;
+        let never = plan.strikes(Kind::CursorNever, slot, 0).is_some();
         let forgot = match (after, strikes(plan, Kind::CursorUnknown, asked)) {
             (None, _) => None,
+            (Some(_), _) if never => Some(Forgot::Gone),
             (Some(_), Some(bits)) => Some([Forgot::NotFound, Forgot::Gone][bits as usize & 1]),
             (Some(_), None) => {
                 strikes(plan, Kind::FeedRestarts, asked).map(|_| Forgot::StartsAgain)
@@ -417,21 +420,58 @@ impl Server {
         view.tree(query)
     }
 
-    fn read(&self, path: &RemotePath, plan: &mut Plan) -> Result<Reply, Refusal> {
+    /// A file that was changed lately may not be there yet for those who ask.
+    fn lags(&self, path: &RemotePath, asked: Asked, plan: &mut Plan) -> Result<(), Refusal> {
+        let Some(version) = self.truth.now(path) else { return Ok(()) };
+        let lag = plan.strikes(Kind::ReadLags, hash_of(path.as_str()) as u32, version.n as u32);
+        match lag {
+            Some(bits) if asked.at < version.at + Ms(1_000 + bits % 239_000) => {
+                Err(Refusal::not_found())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The point of the feed that a read of this path shows.
+    fn read_at(&self, path: &RemotePath, asked: Asked, plan: &mut Plan) -> u64 {
+        let tip = self.remote.tip();
+        let Some(version) = self.truth.now(path) else { return tip };
+        let before = version.n - 1;
+        if self.truth.at(path, before).is_none_or(|v| v.content.is_none()) {
+            return tip;
+        }
+        match plan.strikes(Kind::ReadStale, hash_of(path.as_str()) as u32, version.n as u32) {
+            Some(bits) if asked.at < version.at + Ms(1_000 + bits % 99_000) => before,
+            _ => tip,
+        }
+    }
+
+    fn read(&self, path: &RemotePath, asked: Asked, plan: &mut Plan) -> Result<Reply, Refusal> {
         poisoned(path, plan)?;
-        let view = self.remote.now();
+        self.lags(path, asked, plan)?;
+        let view = self.remote.as_of(self.read_at(path, asked, plan));
         let file = view.read(path.as_str())?;
         let sent = sent(path.as_str(), file).ok_or_else(Refusal::not_found)?;
         Ok(Reply { end: End::Read(sent), ..Reply::answer(Answer::ReadMany) })
     }
 
-    fn read_many(&self, paths: &[RemotePath], plan: &mut Plan) -> Result<Reply, Refusal> {
+    fn read_many(
+        &self,
+        paths: &[RemotePath],
+        asked: Asked,
+        plan: &mut Plan,
+    ) -> Result<Reply, Refusal> {
         let names: Vec<String> = paths.iter().map(|path| path.as_str().to_owned()).collect();
         let view = self.remote.now();
         let items = view.bulk_read(&names)?;
         let mut pieces = Vec::with_capacity(items.len());
         for (path, (name, item)) in paths.iter().zip(items) {
-            let item = poisoned(path, plan).and(item);
+            let at = self.read_at(path, asked, plan);
+            let item = match self.remote.file_at(path.as_str(), at) {
+                Some(stale) if at < self.remote.tip() => Ok(stale),
+                _ => item,
+            };
+            let item = poisoned(path, plan).and_then(|()| self.lags(path, asked, plan)).and(item);
             pieces.push(match item {
                 Ok(file) => Piece::File(sent(&name, file).ok_or_else(Refusal::not_found)?),
                 Err(refusal) => {
@@ -539,6 +579,9 @@ fn strikes(plan: &mut Plan, kind: Kind, asked: Asked) -> Option<u64> {
 fn feed_there(asked: Asked, plan: &mut Plan) -> Result<(), Refusal> {
     let slot = (asked.at.0 / Ms::mins(10).0) as u32;
     match plan.strikes(Kind::NoFeed, slot, 0) {
+        Some(bits) if bits & 1 == 0 => {
+            Err(Refusal::new(403, "forbidden", "missing required scope: fs:read"))
+        }
         Some(_) => Err(Refusal::no_route()),
         None => Ok(()),
     }
