@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -90,18 +90,21 @@ impl Hunt {
     pub fn go(&self, mut progress: impl FnMut(&Failure)) -> Bag {
         let before = cpu_ms();
         let next = AtomicU64::new(self.seeds.start);
-        let enough = AtomicBool::new(false);
+        // With `first`: nothing above this seed is wanted any more. What is below it and still
+        // under way is waited for, so that the answer does not depend on the cores.
+        let lowest = AtomicU64::new(u64::MAX);
         let workers = thread::available_parallelism().map_or(1, usize::from);
         let mut bag = Bag::empty();
         thread::scope(|scope| {
             let (send, receive) = mpsc::channel();
             for _ in 0..workers {
                 let send = send.clone();
-                let (next, enough) = (&next, &enough);
+                let (next, lowest) = (&next, &lowest);
                 scope.spawn(move || {
-                    while !enough.load(Ordering::Relaxed) {
+                    loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= self.seeds.end || send.send((seed, self.one(seed))).is_err() {
+                        let end = self.seeds.end.min(lowest.load(Ordering::Relaxed));
+                        if seed >= end || send.send((seed, self.one(seed))).is_err() {
                             return;
                         }
                     }
@@ -116,14 +119,19 @@ impl Hunt {
                     (None, verdict) => How::Verdict(verdict),
                 };
                 let failure = Failure { seed, how };
-                progress(&failure);
-                bag.failures.push(failure);
                 if self.first {
-                    enough.store(true, Ordering::Relaxed);
+                    lowest.fetch_min(seed, Ordering::Relaxed);
+                } else {
+                    progress(&failure);
                 }
+                bag.failures.push(failure);
             }
         });
         bag.failures.sort_by_key(|failure| failure.seed);
+        if self.first {
+            bag.failures.truncate(1);
+            bag.failures.iter().for_each(progress);
+        }
         bag.cpu = cpu_ms().saturating_sub(before);
         bag
     }
