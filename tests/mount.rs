@@ -87,6 +87,12 @@ async fn a_mount_follows_and_stops_within_five_seconds() {
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert!([Some(0), Some(143)].contains(&status.code()), "{status:?}");
     assert!(place.path("mirror/.relay/trash").exists(), "what was deleted is in the trash");
+    let dir = place.mirror().display().to_string();
+    let (code, output) = run(place.landfall(&["undo", "--local-dir", &dir])).await;
+    assert_eq!((code, output.contains("restored docs/a.md")), (0, true), "{output}");
+    assert_eq!(std::fs::read(place.path("mirror/docs/a.md")).unwrap(), b"# hello a\n");
+    let (code, output) = run(place.landfall(&["undo", "--local-dir", &dir, "--list"])).await;
+    assert_eq!((code, output.as_str()), (0, "the trash is empty\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,7 +73,8 @@ async fn by_tree(files: u64, dirs: u64) -> Fallible<Ran> {
 async fn memory(what: &str, files: u64, mib: usize) -> Fallible<()> {
     let mut workspace = Server::default();
     for n in 0..files {
-        let bytes: Vec<u8> = (0..mib << 20).map(|i| b'a' + ((i as u64 * 31 + n) % 23) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..mib << 20).map(|i| b'a' + ((i as u64 * 31 + n) % 23) as u8).collect();
         workspace.put(&format!("/large/f{n}.txt"), Content::new(bytes), Wall(1_000));
     }
     let server = serving(workspace).await?;
@@ -109,7 +110,11 @@ async fn live() -> Fallible<()> {
     }
     took.sort();
     let (half, most) = (took[took.len() / 2], took[took.len() - 1]);
-    row("a remote change is here, by the stream", &millis(half), &format!("{} at most", millis(most)));
+    row(
+        "a remote change is here, by the stream",
+        &millis(half),
+        &format!("{} at most", millis(most)),
+    );
     let began = Instant::now();
     server.with(|server| {
         for n in 0..500 {
@@ -127,7 +132,11 @@ async fn live() -> Fallible<()> {
     tokio::time::sleep(idle).await;
     let used = cpu(child.id())? - before;
     let share = used.as_secs_f64() / idle.as_secs_f64() * 100.0;
-    row("idle at 10,000 files", &format!("{share:.2} % of a core"), &format!("over {}", secs(idle)));
+    row(
+        "idle at 10,000 files",
+        &format!("{share:.2} % of a core"),
+        &format!("over {}", secs(idle)),
+    );
     child.kill()?;
     child.wait()?;
     Ok(())
@@ -223,7 +232,8 @@ fn watch(mut child: Child, began: Instant) -> std::io::Result<Ran> {
 fn cpu(pid: u32) -> Fallible<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-    let ticks: u64 = after.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        after.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
     Ok(Duration::from_millis(ticks * 10))
 }
 

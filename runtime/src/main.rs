@@ -1,11 +1,12 @@
 //! The command line of Landfall.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use landfall::demo::{self, DemoArgs};
+use landfall::disk::undo;
 use landfall::mount::{MountArgs, log, mount};
 use landfall::report::{ReportError, report, why};
 use landfall::serve::{self, ServeArgs};
@@ -53,6 +54,18 @@ enum Command {
         #[arg(long, env = "RELAYFILE_LOCAL_DIR", default_value = ".")]
         local_dir: PathBuf,
     },
+    /// Bring back what the remote deleted: the newest batch, or one of --list
+    Undo {
+        /// The mirror
+        #[arg(long, env = "RELAYFILE_LOCAL_DIR", default_value = ".")]
+        local_dir: PathBuf,
+        /// List the batches of the trash
+        #[arg(long)]
+        list: bool,
+        /// Bring this batch back
+        #[arg(long, value_name = "N", conflicts_with = "list")]
+        cycle: Option<u64>,
+    },
     /// Forget what is recorded about a directory that is no mirror any more
     Forget {
         /// The directory
@@ -75,6 +88,10 @@ async fn main() -> ExitCode {
                 Err(why) => fail(code(&why), &why),
             }
         }
+        Command::Undo { local_dir, list, cycle } => match real(local_dir) {
+            Ok(dir) => undo(&dir, list, cycle),
+            Err(why) => fail(code(&why), &why),
+        },
         Command::Forget { local_dir } => match roots::forget(&local_dir, &roots::state_dir()) {
             Ok(true) => say(&format!("forgot {}\n", local_dir.display()), exit::OK),
             Ok(false) => say(&format!("{} was not known\n", local_dir.display()), exit::OK),
@@ -95,6 +112,34 @@ fn status(local_dir: PathBuf, json: bool) -> u8 {
             say(&text, exit::of_verdict(report.verdict))
         }
         Err(why) => fail(code(&why), &why),
+    }
+}
+
+fn undo(dir: &Path, list: bool, cycle: Option<u64>) -> u8 {
+    let batches = match undo::batches(dir) {
+        Ok(batches) => batches,
+        Err(why) => return fail(exit::FAILED, &why),
+    };
+    if list {
+        let lines = batches.iter().map(|batch| {
+            let at = humantime::format_rfc3339_seconds(batch.at);
+            format!("{}  {} files, the last at {at}\n", batch.cycle, batch.files)
+        });
+        let text: String = lines.collect();
+        return say(if text.is_empty() { "the trash is empty\n" } else { &text }, exit::OK);
+    }
+    let batch = match cycle {
+        None => batches.last(),
+        Some(cycle) => batches.iter().find(|batch| batch.cycle == cycle),
+    };
+    let Some(batch) = batch else {
+        let text = "there is nothing to bring back; --list shows the batches of the trash\n";
+        return say(text, exit::OK);
+    };
+    match undo::undo(dir, batch) {
+        Ok(undone) if undone.taken.is_empty() => say(&undone.to_string(), exit::OK),
+        Ok(undone) => say(&undone.to_string(), exit::PARTIAL),
+        Err(why) => fail(exit::FAILED, &why),
     }
 }
 

@@ -15,7 +15,7 @@ use super::place::rename;
 use super::tree::{hash_at, open_below};
 
 /// Below the control directory: what the remote deleted.
-const TRASH: &str = "trash";
+pub(super) const TRASH: &str = "trash";
 
 /// Below the control directory: bytes that nobody else has.
 pub(super) const CONFLICTS: &str = "conflicts";

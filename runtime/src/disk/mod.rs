@@ -23,6 +23,7 @@ mod clean;
 mod place;
 mod stage;
 mod tree;
+pub mod undo;
 
 pub use stage::{Stage, Staged};
 pub use tree::hash_file;
