@@ -202,16 +202,49 @@ async fn the_token_is_needed_and_shows_nowhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_name_changes_nothing_outside_the_root() {
+    // Every trick at once: out of the root, the root itself, control directories in any case,
+    // names that other systems read differently, names that draw on a terminal or do not fit a
+    // file system, one that looks like a shortened one, and a file where a directory has to be.
     let mut server = workspace();
-    for name in ["/../escaped", "/a/../../escaped", "//double", "/.relay/state.db", "/x/./y"] {
+    let long = format!("/{}.md", "l".repeat(300));
+    let deep = format!("/{}", ["d"; 2_100].join("/"));
+    let looks = "/lll~rf-0123456789abcdef0123456789abcdef.md";
+    let refused = [
+        "/../escaped",
+        "/a/../../escaped",
+        "//double",
+        "/x/./y",
+        "/..",
+        "/nul\0",
+        "/back\\slash",
+        "/..\\escaped",
+        &deep,
+    ];
+    for name in refused.iter().copied().chain([
+        "/.relay/state.db",
+        "/.Relay/lock",
+        "/docs/.RELAY/x",
+        "/\u{1b}[2Jdraws",
+        "/name with\nnewline",
+        "/-rf",
+        "/~",
+        &long,
+        looks,
+    ]) {
         server.put(name, Content::new(*b"hostile"), Wall(9_000));
     }
+    server.put("/c.txt/below a file", Content::new(*b"hostile"), Wall(9_000));
     let (place, server) = (Place::new(), serving(server).await);
     let (code, output) = run(place.mount(&server, &["--once"])).await;
-    assert_eq!(code, 3, "in step but for four names that can not be placed: {output}");
+    assert_eq!(code, 3, "in step but for what can not be placed: {output}");
+    assert!(!output.contains('\u{1b}'), "nothing draws on the terminal");
     assert!(!place.path("escaped").exists());
     let names: Vec<String> = place.files().into_keys().collect();
-    assert_eq!(names, ["/c.txt", "/docs/a.md", "/docs/deep/er/b.bin"]);
+    for good in ["/c.txt", "/docs/a.md", "/docs/deep/er/b.bin", "/-rf", "/~"] {
+        assert!(names.iter().any(|name| name == good), "{good} in {names:?}");
+    }
+    assert_eq!(names.len(), 9, "five good ones, two that draw, and two shortened: {names:?}");
+    assert!(names.iter().all(|name| name.len() <= 221));
     assert_eq!(std::fs::read_dir(place.path("")).unwrap().count(), 2, "the mirror and the state");
 }
 

@@ -40,7 +40,9 @@ impl Mirror {
         let suspicion = match traversal.total {
             _ if seen == 0 => Some(Doubtful::Empty),
             _ if known >= KNOWN_FLOOR && seen * 2 < known => Some(Doubtful::Short { seen, known }),
-            Some(total) if seen < total => Some(Doubtful::BelowTotal { seen, total }),
+            Some(total) if seen < total && !traversal.uncounted => {
+                Some(Doubtful::BelowTotal { seen, total })
+            }
             _ if traversal.hollow > 0 => Some(Doubtful::Hollow { directories: traversal.hollow }),
             _ => None,
         };

@@ -89,9 +89,17 @@ impl Mirror {
             let path = match self.judge_name(cx, &entry.path, traversal.id) {
                 Name::Good(path) => path,
                 Name::Foreign => continue,
+                Name::Refused { .. } if is_dir => {
+                    self.change(cx, |row| {
+                        if let Some(traversal) = &mut row.traversal {
+                            traversal.uncounted = true;
+                        }
+                    });
+                    continue;
+                }
                 Name::Refused { first } => {
                     // The server counts it, so we do.
-                    seen += u64::from(first && !is_dir);
+                    seen += u64::from(first);
                     continue;
                 }
             };

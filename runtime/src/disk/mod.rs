@@ -20,6 +20,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 mod aside;
 mod clean;
+mod names;
 mod place;
 mod stage;
 mod tree;

@@ -44,7 +44,8 @@ struct Exchange<'a> {
 
 impl Disk {
     pub(super) fn place(&self, path: &RemotePath, blob: BlobId) -> io::Result<Answer> {
-        let (dirs, name) = split(self.tree.local(path));
+        let local = self.tree.local(path);
+        let (dirs, name) = split(&local);
         let staged = Stage::name(blob);
         let before = stamp(&self.stage.dir.symlink_metadata(&staged)?);
         for _ in 0..WALKS {
@@ -71,7 +72,7 @@ impl Disk {
         keep: bool,
     ) -> io::Result<Answer> {
         let local = self.tree.local(path);
-        let (dirs, name) = split(local);
+        let (dirs, name) = split(&local);
         let dir = match open_below(&self.tree.root, dirs, false) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {
                 return Ok(Answer::Occupied(Found::Absent));
@@ -101,7 +102,7 @@ impl Disk {
             Ok(Found::File { hash: old, .. }) => {
                 let kept = (old != new && (keep || old != expect)).then_some(old);
                 let settled = match kept {
-                    Some(hash) => self.keep(&exchange.swap, name, local, hash),
+                    Some(hash) => self.keep(&exchange.swap, name, &local, hash),
                     None => exchange.swap.remove_file(name),
                 };
                 settled.map(|()| Ok(kept))
@@ -184,7 +185,7 @@ impl Disk {
         to: &Aside,
     ) -> io::Result<Answer> {
         let local = self.tree.local(path);
-        let (dirs, name) = split(local);
+        let (dirs, name) = split(&local);
         let dir = match open_below(&self.tree.root, dirs, false) {
             Err(why) if is_nowhere(&why) => {
                 return Ok(Answer::Occupied(Found::Absent));
@@ -203,7 +204,7 @@ impl Disk {
         // What was moved is looked at: it may have been edited a moment before.
         match hash_at(&place, &moved) {
             Ok(hash) if hash == expect => {}
-            Ok(hash) => return self.give_back(&place, &moved, &dir, name, local, hash),
+            Ok(hash) => return self.give_back(&place, &moved, &dir, name, &local, hash),
             Err(why) => {
                 rename(&place, &moved, &dir, name, RenameFlags::NOREPLACE)?;
                 return Err(why);

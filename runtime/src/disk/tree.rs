@@ -1,5 +1,6 @@
 //! Walking the mirror's directory, and looking at one file of it.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
@@ -11,7 +12,7 @@ use landfall_core::path::RemotePath;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
-use super::fault;
+use super::{fault, names};
 
 /// Where exchanges happen, below the control directory.
 pub(super) const SWAP: &str = "swap";
@@ -29,9 +30,9 @@ pub(super) struct Tree {
 
 impl Tree {
     /// The path below the root.
-    pub fn local<'p>(&self, path: &'p RemotePath) -> &'p str {
+    pub fn local<'p>(&self, path: &'p RemotePath) -> Cow<'p, str> {
         let below = path.as_str().strip_prefix(self.base.as_str()).unwrap_or(path.as_str());
-        below.trim_start_matches('/')
+        names::local(below.trim_start_matches('/'))
     }
 
     /// Looks at a path.
@@ -40,7 +41,8 @@ impl Tree {
         path: &RemotePath,
         known: Option<(ContentHash, Stamp)>,
     ) -> io::Result<Found> {
-        let (dirs, name) = split(self.local(path));
+        let local = self.local(path);
+        let (dirs, name) = split(&local);
         match open_below(&self.root, dirs, false) {
             Ok(dir) => look_at(&dir, name, known),
             Err(why) if is_nowhere(&why) => Ok(Found::Absent),
