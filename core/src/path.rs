@@ -152,7 +152,6 @@ impl<'de> Deserialize<'de> for RemotePath {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
     use alloc::string::ToString;
     use alloc::vec::Vec;
 

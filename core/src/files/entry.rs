@@ -214,6 +214,17 @@ impl Entry {
         }
     }
 
+    /// Whether the server has what both sides had.
+    pub fn remote_is_base(&self) -> bool {
+        match (&self.base, &self.remote) {
+            (Some(base), Remote::File { revision, hash, .. }) => match hash {
+                Some(hash) => base.hash == *hash,
+                None => base.revision == *revision,
+            },
+            _ => false,
+        }
+    }
+
     /// What was stored, with the disk not looked at yet.
     pub fn from_row(row: EntryRow) -> Self {
         Self {

@@ -77,6 +77,24 @@ impl Files {
         if unknown {
             self.refute(cx, path);
         }
+        // A read that says something else than feed and listings runs ahead of them, or comes
+        // from a replica that lags. Where they tell what both sides had, or the read does, a
+        // lagging one would take the file back; and the other kind will be told soon.
+        let settled = self.slots.get(path).is_some_and(|slot| {
+            let entry = &slot.entry;
+            let old = entry.base.as_ref().is_some_and(|base| base.hash == version.hash);
+            entry.remote_is_base() || old && !same_bytes
+        });
+        if wanted && !accept && settled {
+            self.ask_feed = true;
+            self.drop_blob(cx, got.blob);
+            let again = now + DISAGREED.delay(tries, &(cx.engine.seed, path));
+            return self.update(cx, path, |slot| {
+                slot.entry.doing = None;
+                slot.disagreed = Some(Disagreed { revision: version.revision, since, tries });
+                slot.due = Some(again);
+            });
+        }
         if !wanted {
             self.drop_blob(cx, got.blob);
             return self.update(cx, path, |slot| slot.entry.doing = None);

@@ -112,11 +112,9 @@ impl Refetch {
                 }
                 Part::Refused { path, .. } => self.tell(path, "refused"),
                 Part::Event { event, .. } => {
-                    let n = number(&event.event_id);
-                    // One that is not the very next is a hint, not a word.
-                    let next = n == self.newest + 1;
-                    self.newest += u64::from(next);
-                    self.tell(&event.path, if next { &event.revision } else { "hinted" });
+                    // Only the machine knows whether it is the very next one. If not, it is a
+                    // hint and not a word: so it never settles anything here.
+                    self.tell(&event.path, "hinted");
                     self.told.entry(event.path.clone()).or_default().by_feed = true;
                 }
                 Part::Opened | Part::Alive => {}
