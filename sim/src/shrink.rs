@@ -119,7 +119,7 @@ impl Search {
     }
 
     /// What is left may be many faults only because together they bring one kill to the right
-    /// moment. So: one kill alone, at every moment.
+    /// moment. So: one kill at every moment, alone, and with each of the others.
     fn moved(&mut self, faults: &[Address]) -> Option<Vec<Address>> {
         let kills = [Kind::KillBefore, Kind::KillDuring, Kind::KillAfter, Kind::PowerCut];
         let mut whom: Vec<(Kind, u32)> = faults
@@ -130,9 +130,20 @@ impl Search {
         whom.sort_unstable();
         whom.dedup();
         self.runs = 0;
-        (0..MOMENTS)
-            .flat_map(|attempt| whom.iter().map(move |whom| (attempt, *whom)))
-            .find_map(|(attempt, (kind, entity))| self.fails(&[Address { kind, entity, attempt }]))
+        let with = faults.iter().filter(|fault| !kills.contains(&fault.kind));
+        let alone = std::iter::once((None, MOMENTS));
+        for (other, moments) in alone.chain(with.map(|fault| (Some(*fault), MOMENTS / 3))) {
+            for attempt in 0..moments {
+                for (kind, entity) in &whom {
+                    let kill = Address { kind: *kind, entity: *entity, attempt };
+                    let kept: Vec<Address> = other.into_iter().chain([kill]).collect();
+                    if let Some(fired) = self.fails(&kept) {
+                        return Some(fired);
+                    }
+                }
+            }
+        }
+        None
     }
 
     fn a_part(&mut self, faults: &[Address], size: usize) -> Option<(Vec<Address>, bool)> {

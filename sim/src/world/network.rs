@@ -296,13 +296,7 @@ impl World {
         flow.blobs += 1;
         self.disk.stage(blob, sent.content, self.wall());
         self.disk_moved();
-        Fetched {
-            path: sent.path.as_str().to_owned(),
-            revision: sent.revision.clone(),
-            hash: sent.content.hash,
-            size: sent.content.size,
-            blob,
-        }
+        sent.fetched(blob)
     }
 
     fn last_word(&mut self, call: CallId, mut flow: Flow, outcome: Outcome) {

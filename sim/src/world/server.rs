@@ -1,8 +1,8 @@
 //! The workspace server: the reference server, and the lies that it can be made to tell.
 
 use landfall_core::effect::Request;
-use landfall_core::event::{Answer, Outcome, Part};
-use landfall_core::id::{EventId, Revision};
+use landfall_core::event::{Answer, Fetched, Outcome, Part};
+use landfall_core::id::{BlobId, EventId, Revision};
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Tick, Wall};
 use landfall_core::wire::{FeedEvent, Tree};
@@ -46,6 +46,19 @@ pub struct Sent {
     pub revision: Revision,
     /// Its bytes.
     pub content: Content,
+}
+
+impl Sent {
+    /// As the adapter tells of it when it is staged.
+    pub fn fetched(&self, blob: BlobId) -> Fetched {
+        Fetched {
+            path: self.path.as_str().to_owned(),
+            revision: self.revision.clone(),
+            hash: self.content.hash,
+            size: self.content.size,
+            blob,
+        }
+    }
 }
 
 /// The end of a reply.

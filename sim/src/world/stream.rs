@@ -3,7 +3,7 @@
 //! It begins as a request like any other. Once the server has opened it, it lives here until
 //! it ends, is cancelled, or goes deaf: a connection of which one half is gone without a word.
 
-use landfall_core::event::{Event, Fetched, Outcome, Part};
+use landfall_core::event::{Event, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::id::{BlobId, CallId};
 use landfall_core::time::Ms;
@@ -89,13 +89,7 @@ impl World {
         live.blobs += u32::from(inline.is_some());
         let inline = inline.map(|sent| {
             self.disk.stage(blob, sent.content, self.wall());
-            Fetched {
-                path: sent.path.as_str().to_owned(),
-                revision: sent.revision.clone(),
-                hash: sent.content.hash,
-                size: sent.content.size,
-                blob,
-            }
+            sent.fetched(blob)
         });
         self.disk_moved();
         self.tell(Event::Part { call, part: Part::Event { event, inline } });
