@@ -91,7 +91,7 @@ async fn live() -> Fallible<()> {
     let mut child = mount(&server, dir.path(), &["--interval", "30s"]).spawn()?;
     // Until it follows the stream.
     let began = Instant::now();
-    while server.log().by_route().get(&Route::Stream).is_none() {
+    while !server.log().by_route().contains_key(&Route::Stream) {
         if began.elapsed() > Duration::from_secs(30) {
             return Err("the mount does not open the stream".into());
         }
