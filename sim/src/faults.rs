@@ -310,9 +310,14 @@ impl Plan {
         self.removed.extend(addresses);
     }
 
-    /// Takes all but these away.
+    /// These strike, whatever their rates, and no others.
     pub fn keep(&mut self, addresses: impl IntoIterator<Item = Address>) {
-        self.kept = Some(addresses.into_iter().collect());
+        let kept: BTreeSet<Address> = addresses.into_iter().collect();
+        for kind in Kind::ALL {
+            let any = kept.iter().any(|address| address.kind == *kind);
+            self.rates[*kind as usize] = if any { 1_000_000 } else { 0 };
+        }
+        self.kept = Some(kept);
     }
 
     /// From now on nothing strikes.
@@ -333,18 +338,16 @@ impl Plan {
     /// choose its severity by.
     #[inline]
     pub fn strikes(&mut self, kind: Kind, entity: u32, attempt: u32) -> Option<u64> {
-        let rate = self.rates[kind as usize];
-        if rate == 0 || self.is_healed(kind) {
+        if !self.is_on(kind) {
             return None;
         }
         let bits = self.bits(kind.salt(), entity, attempt);
-        if bits % 1_000_000 >= u64::from(rate) {
-            return None;
-        }
         let address = Address { kind, entity, attempt };
-        if self.removed.contains(&address)
-            || self.kept.as_ref().is_some_and(|kept| !kept.contains(&address))
-        {
+        let drawn = match &self.kept {
+            Some(kept) => kept.contains(&address),
+            None => bits % 1_000_000 < u64::from(self.rates[kind as usize]),
+        };
+        if !drawn || self.removed.contains(&address) {
             return None;
         }
         // An address that is asked about often, such as a poisoned file, is one fault.

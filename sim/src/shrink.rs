@@ -3,6 +3,8 @@
 //! Delta debugging over the addresses that struck: because a fault is decided by its address
 //! alone, those that are kept strike where they did.
 
+use std::collections::BTreeMap;
+
 use crate::faults::{Address, Kind};
 use crate::oracles::Oracle;
 use crate::run::{Recipe, Report, run};
@@ -47,6 +49,11 @@ pub fn shrink(recipe: &Recipe) -> Option<Shrunk> {
         }
     }
     if needed.len() > HANDFUL
+        && let Some(fired) = search.of_few_kinds(&needed)
+    {
+        needed = fired;
+    }
+    if needed.len() > HANDFUL
         && let Some(fired) = search.moved(&needed)
     {
         needed = fired;
@@ -59,8 +66,8 @@ pub fn shrink(recipe: &Recipe) -> Option<Shrunk> {
 /// More faults than this make a story that nobody reads.
 const HANDFUL: usize = 4;
 
-/// Moments at which a kill is tried.
-const MOMENTS: u32 = 300;
+/// Moments at which a kill is tried together with another fault.
+const MOMENTS: u32 = 100;
 
 /// Runs after which the best that was found has to do.
 const PATIENCE: u32 = 3_000;
@@ -79,11 +86,15 @@ impl Search {
 
     /// The faults of a run with these alone, if it fails in the same way.
     fn fails(&mut self, kept: &[Address]) -> Option<Vec<Address>> {
+        self.fails_as(&self.with(kept))
+    }
+
+    fn fails_as(&mut self, recipe: &Recipe) -> Option<Vec<Address>> {
         if self.runs >= PATIENCE {
             return None;
         }
         self.runs += 1;
-        let Report { verdict, fired, .. } = run(&self.with(kept));
+        let Report { verdict, fired, .. } = run(recipe);
         let (oracle, item) = verdict.signature()?;
         let same = oracle == self.oracle && self.item.as_ref().is_none_or(|wanted| *wanted == item);
         same.then_some(fired)
@@ -118,23 +129,57 @@ impl Search {
         faults
     }
 
+    /// What is left may be many faults only because taking a kind away moves all that comes
+    /// after it. So: every kind alone, and every two, wherever they strike, and more often.
+    fn of_few_kinds(&mut self, faults: &[Address]) -> Option<Vec<Address>> {
+        let mut kinds: Vec<Kind> = faults.iter().map(|fault| fault.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let pairs = kinds.iter().flat_map(|a| kinds.iter().map(move |b| [*a, *b]));
+        let mut sets: Vec<[Kind; 2]> = pairs.filter(|[a, b]| a <= b).collect();
+        sets.sort_by_key(|[a, b]| a != b);
+        self.runs = 0;
+        let mut best: Option<Vec<Address>> = None;
+        for set in sets {
+            let mut recipe = Recipe { kept: None, ..self.recipe.clone() };
+            recipe.options.only(&set);
+            for kind in set {
+                let rate = &mut recipe.options.rates[kind as usize];
+                *rate = (*rate * 4).min(600_000);
+            }
+            if let Some(fired) = self.fails_as(&recipe) {
+                let fewer = self.minimise(fired);
+                let least = best.as_ref().map_or(faults.len(), Vec::len);
+                if fewer.len() < least {
+                    best = Some(fewer);
+                }
+                if best.as_ref().is_some_and(|best| best.len() <= HANDFUL) {
+                    break;
+                }
+            }
+        }
+        best
+    }
+
     /// What is left may be many faults only because together they bring one kill to the right
-    /// moment. So: one kill at every moment, alone, and with each of the others.
+    /// moment. So: one kill at every moment, alone, and with one of each other kind.
     fn moved(&mut self, faults: &[Address]) -> Option<Vec<Address>> {
         let kills = [Kind::KillBefore, Kind::KillDuring, Kind::KillAfter, Kind::PowerCut];
-        let mut whom: Vec<(Kind, u32)> = faults
-            .iter()
-            .filter(|fault| kills.contains(&fault.kind))
-            .map(|fault| (fault.kind, fault.entity))
-            .collect();
-        whom.sort_unstable();
-        whom.dedup();
+        let mut whom = BTreeMap::new();
+        let mut others = BTreeMap::new();
+        for fault in faults {
+            if kills.contains(&fault.kind) {
+                let last = whom.entry((fault.kind, fault.entity)).or_insert(0);
+                *last = fault.attempt.max(*last);
+            } else {
+                others.entry(fault.kind).or_insert(*fault);
+            }
+        }
         self.runs = 0;
-        let with = faults.iter().filter(|fault| !kills.contains(&fault.kind));
-        let alone = std::iter::once((None, MOMENTS));
-        for (other, moments) in alone.chain(with.map(|fault| (Some(*fault), MOMENTS / 3))) {
-            for attempt in 0..moments {
-                for (kind, entity) in &whom {
+        for other in std::iter::once(None).chain(others.into_values().map(Some)) {
+            for ((kind, entity), last) in &whom {
+                let step = if other.is_none() { 1 } else { last / MOMENTS + 1 };
+                for attempt in (0..=*last).step_by(step as usize) {
                     let kill = Address { kind: *kind, entity: *entity, attempt };
                     let kept: Vec<Address> = other.into_iter().chain([kill]).collect();
                     if let Some(fired) = self.fails(&kept) {
