@@ -30,6 +30,19 @@ impl Answer {
 const USUAL: &str = "X-Correlation-Id: c1\r\n";
 
 async fn ask(server: &Running, method: &str, target: &str, headers: &str, body: &str) -> Answer {
+    let (head, bytes, whole) = ask_bytes(server, method, target, headers, body).await;
+    let body = String::from_utf8(bytes).unwrap();
+    Answer { status: head[9..12].parse().unwrap(), head, body, whole }
+}
+
+/// The head, the body with the frames of its chunks removed, and whether it was whole.
+async fn ask_bytes(
+    server: &Running,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &str,
+) -> (String, Vec<u8>, bool) {
     let mut socket = TcpStream::connect(server.address()).await.unwrap();
     let length = body.len();
     let request = format!(
@@ -40,24 +53,27 @@ async fn ask(server: &Running, method: &str, target: &str, headers: &str, body: 
     let mut bytes = Vec::new();
     // A cut body may end in a reset of the connection.
     let _ = socket.read_to_end(&mut bytes).await;
-    let text = String::from_utf8(bytes).unwrap();
-    let (head, rest) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let (body, whole) = unchunk(rest, head);
-    Answer { status: head[9..12].parse().unwrap(), head: head.to_owned(), body, whole }
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    let (head, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 4));
+    let head = String::from_utf8(head.to_vec()).unwrap();
+    let (body, whole) = unchunk(rest, &head);
+    (head, body, whole)
 }
 
-fn unchunk(mut rest: &str, head: &str) -> (String, bool) {
+fn unchunk(mut rest: &[u8], head: &str) -> (Vec<u8>, bool) {
     if !head.contains("transfer-encoding: chunked") {
-        return (rest.to_owned(), true);
+        return (rest.to_vec(), true);
     }
-    let mut body = String::new();
-    while let Some((size, after)) = rest.split_once("\r\n") {
+    let mut body = Vec::new();
+    while let Some(line) = rest.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&rest[..line]).unwrap();
         let size = usize::from_str_radix(size, 16).unwrap();
         if size == 0 {
             return (body, true);
         }
-        body.push_str(&after[..size]);
-        rest = &after[size + 2..];
+        let chunk = &rest[line + 2..];
+        body.extend_from_slice(&chunk[..size]);
+        rest = &chunk[size + 2..];
     }
     (body, false)
 }
@@ -155,6 +171,69 @@ async fn an_export_streams_every_file_and_tells_no_length() {
     let delivered = server.log().deliveries();
     assert!(delivered.iter().all(|file| file.delivered && file.route == Route::Export));
     assert_eq!(delivered.len(), 3);
+}
+
+/// Every entry of a gzipped archive: its name, its bytes and its time.
+fn unpack(gzip: &[u8]) -> Vec<(String, Vec<u8>, u64)> {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(gzip));
+    let one = |entry: std::io::Result<tar::Entry<'_, _>>| {
+        let mut entry = entry.unwrap();
+        let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        (name, bytes, entry.header().mtime().unwrap())
+    };
+    archive.entries().unwrap().map(one).collect()
+}
+
+#[tokio::test]
+async fn an_archive_has_every_file_with_its_bytes_and_its_very_name() {
+    let mut workspace = three_files();
+    // Names that a careful archiver would refuse or rewrite, and some that no header can hold.
+    let long = format!("/{}/{}.md", "d".repeat(90), "ü".repeat(100));
+    let names =
+        ["/../up", "//double", "/a/./b", "/name with\nnewline", "/nul\0", &long, "/c.txt/c"];
+    for (n, name) in names.iter().enumerate() {
+        workspace.put(name, Content::new(name.repeat(n * 1_000).into_bytes()), Wall(5_000));
+    }
+    let mut wanted: Vec<(String, Vec<u8>, u64)> = workspace
+        .now()
+        .files()
+        .map(|(path, file)| {
+            (path[1..].to_owned(), file.content.bytes().to_vec(), file.at.0 / 1_000)
+        })
+        .collect();
+    let server = serving(workspace).await;
+    let target = "/v1/workspaces/w/fs/export?format=tar&path=/";
+    let (head, gzip, whole) = ask_bytes(&server, "GET", target, USUAL, "").await;
+    assert!(whole && head.contains("content-type: application/gzip"), "{head}");
+    let mut files = unpack(&gzip);
+    wanted.sort();
+    files.sort();
+    assert_eq!(files, wanted);
+    assert!(server.log().deliveries().iter().all(|file| file.delivered));
+    assert_eq!(server.log().delivered(), wanted.len());
+
+    let below = "/v1/workspaces/w/fs/export?format=tar&path=/docs";
+    let (_, gzip, _) = ask_bytes(&server, "GET", below, USUAL, "").await;
+    let names: Vec<String> = unpack(&gzip).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["docs/a.md", "docs/b.bin"]);
+    let nothing = "/v1/workspaces/w/fs/export?format=tar&path=/nowhere";
+    let (_, gzip, _) = ask_bytes(&server, "GET", nothing, USUAL, "").await;
+    assert!(unpack(&gzip).is_empty(), "an archive of nothing is one, too");
+}
+
+#[tokio::test]
+async fn an_archive_that_is_cut_can_not_be_taken_for_a_whole_one() {
+    let server = serving(three_files()).await;
+    let cut = Script { damage: Some((Damage::Cut, 500)), ..Script::default() };
+    server.plan_next(Route::Export, cut);
+    let target = "/v1/workspaces/w/fs/export?format=tar&path=/";
+    let (_, gzip, whole) = ask_bytes(&server, "GET", target, USUAL, "").await;
+    assert!(!whole);
+    let mut bytes = Vec::new();
+    let read = std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&gzip[..]), &mut bytes);
+    assert!(read.is_err());
 }
 
 #[tokio::test]

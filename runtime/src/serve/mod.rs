@@ -14,6 +14,7 @@ mod routes;
 mod running;
 mod state;
 mod stream;
+mod tar;
 mod visit;
 
 pub use args::{ServeArgs, run};

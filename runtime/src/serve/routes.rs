@@ -17,8 +17,8 @@ use landfall_reference::server::{
 use super::body::{Piece, Shape};
 use super::json::{self, BulkBody, PutBody};
 use super::state::{Route, Shared, wall};
-use super::stream;
 use super::visit::{Visit, json_response};
+use super::{stream, tar};
 
 /// Largest body of a request, in bytes. That of the API's reference server.
 const BODY_MAX: usize = 1024 * 1024;
@@ -92,7 +92,12 @@ async fn enter(
                 Some(Piece::File { file, .. }) if route == Route::File => Some(file.revision()),
                 _ => None,
             };
+            let archive = matches!(pieces.last(), Some(Piece::TarEnd));
             let mut response = visit.send(status, pieces, &script);
+            if archive {
+                let kind = HeaderValue::from_static(tar::TYPE);
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            }
             if let Some(etag) = revision.and_then(|text| HeaderValue::from_str(&text).ok()) {
                 response.headers_mut().insert(header::ETAG, etag);
             }
@@ -151,23 +156,29 @@ async fn file(visit: &mut Visit, params: Params) -> Answer {
 }
 
 async fn export(visit: &mut Visit, params: Params) -> Answer {
-    if params.get("format").is_none_or(|format| format != "json") {
-        return Err(Refusal::bad_request("this server exports format=json alone"));
-    }
+    let shape = match params.get("format").map(String::as_str) {
+        Some("json") => Shape::Full,
+        Some("tar") => Shape::Tar,
+        _ => return Err(Refusal::bad_request("this server exports format=json and format=tar")),
+    };
     let path = path_of(&params);
     let script = visit.meet(&Ask::Export(path.clone())).await?;
-    let mut pieces = vec![Piece::Bytes(b"[".to_vec())];
+    let json = shape == Shape::Full;
+    let mut pieces = Vec::new();
+    if json {
+        pieces.push(Piece::Bytes(b"[".to_vec()));
+    }
     visit.shared.with(|server| {
         for (path, file) in script.view(server).export(&path) {
             pieces.push(Piece::File {
                 path: path.to_owned(),
                 file: file.clone(),
-                lead: if pieces.len() > 1 { "," } else { "" },
-                shape: Shape::Full,
+                lead: if json && pieces.len() > 1 { "," } else { "" },
+                shape,
             });
         }
     });
-    pieces.push(Piece::Bytes(b"]".to_vec()));
+    pieces.push(if json { Piece::Bytes(b"]".to_vec()) } else { Piece::TarEnd });
     Ok((StatusCode::OK, pieces, script))
 }
 
