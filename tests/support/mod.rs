@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: a child process, and comparing two sides by hash.
 #![allow(dead_code)]
 
+pub mod http;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -43,8 +45,13 @@ impl Place {
 
     /// `landfall mount` on this mirror.
     pub fn mount(&self, server: &Running, more: &[&str]) -> Command {
-        let (url, dir) = (server.base_url(), self.mirror().display().to_string());
-        let mut args = vec!["mount", "--base-url", &url, "--workspace", "w", "--local-dir", &dir];
+        self.mount_from(&server.base_url(), more)
+    }
+
+    /// `landfall mount` on this mirror, of a server that may be another process.
+    pub fn mount_from(&self, url: &str, more: &[&str]) -> Command {
+        let dir = self.mirror().display().to_string();
+        let mut args = vec!["mount", "--base-url", url, "--workspace", "w", "--local-dir", &dir];
         args.extend(more);
         self.landfall(&args)
     }

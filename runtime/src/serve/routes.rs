@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use landfall_reference::script::{Ask, Script};
 use landfall_reference::server::{
-    Content, Direction, EventsQuery, IfMatch, Refusal, TreeQuery, normal,
+    Content, Direction, EventsQuery, IfMatch, Refusal, Server, TreeQuery, normal,
 };
 
 use super::body::{Piece, Shape};
@@ -140,7 +140,7 @@ async fn tree(visit: &mut Visit, params: Params) -> Answer {
     };
     let ask = Ask::Tree(query.path.clone(), query.cursor.clone());
     let script = visit.meet(&ask).await?;
-    let body = visit.shared.with(|server| {
+    let body = visit.shared.read(|server| {
         let view = script.view(server);
         Ok(json::tree(&view.tree(&query)?, &view))
     })?;
@@ -150,7 +150,7 @@ async fn tree(visit: &mut Visit, params: Params) -> Answer {
 async fn file(visit: &mut Visit, params: Params) -> Answer {
     let path = path_of(&params);
     let script = visit.meet(&Ask::File(path.clone())).await?;
-    let file = visit.shared.with(|server| server.now().read(&path).cloned())?;
+    let file = visit.shared.read(|server| server.now().read(&path).cloned())?;
     let piece = Piece::File { path, file, lead: "", shape: Shape::Full };
     Ok((StatusCode::OK, vec![piece], script))
 }
@@ -168,7 +168,7 @@ async fn export(visit: &mut Visit, params: Params) -> Answer {
     if json {
         pieces.push(Piece::Bytes(b"[".to_vec()));
     }
-    visit.shared.with(|server| {
+    visit.shared.read(|server| {
         for (path, file) in script.view(server).export(&path) {
             pieces.push(Piece::File {
                 path: path.to_owned(),
@@ -198,7 +198,7 @@ async fn events(visit: &mut Visit, params: Params) -> Answer {
     };
     let script = visit.meet(&ask).await?;
     let provider = params.get("provider").cloned();
-    let body = visit.shared.with(|server| {
+    let body = visit.shared.read(|server| {
         let mut page = script.events(server, &query)?;
         if let Some(wanted) = provider {
             page.events.retain(|event| json::provider(&event.path) == wanted);
@@ -214,7 +214,7 @@ async fn bulk_read(visit: &mut Visit, request: Request) -> Answer {
     let plan = visit.shared.plan();
     let mut pieces = vec![Piece::Bytes(br#"{"files":["#.to_vec())];
     let mut poisoned = Vec::new();
-    visit.shared.with(|server| {
+    visit.shared.read(|server| {
         let view = server.now();
         for (path, answer) in view.bulk_read(&paths)? {
             let lead = if pieces.len() > 1 { "," } else { "" };
@@ -252,15 +252,26 @@ async fn put(visit: &mut Visit, params: Params, request: Request) -> Answer {
     let expect = if_match(&request)?;
     let path = path_of(&params);
     let content: Content = body_of::<PutBody>(request).await?.content()?;
-    let revision = visit.shared.with(|server| server.put_if(&path, content, &expect, wall()))?;
+    let revision = change(visit, |server| server.put_if(&path, content, &expect, wall()))?;
     Ok(written(&revision, &path))
 }
 
 fn delete(visit: &mut Visit, params: &Params, request: &Request) -> Answer {
     let expect = if_match(request)?;
     let path = path_of(params);
-    let revision = visit.shared.with(|server| server.delete_if(&path, &expect, wall()))?;
+    let revision = change(visit, |server| server.delete_if(&path, &expect, wall()))?;
     Ok(written(&revision, &path))
+}
+
+/// A change by a request: it is answered when it is stored.
+fn change<R>(
+    visit: &Visit,
+    act: impl FnOnce(&mut Server) -> Result<R, Refusal>,
+) -> Result<R, Refusal> {
+    visit.shared.write(act).map_err(|why| {
+        tracing::error!("{why}");
+        Refusal::new(503, "unavailable", "the change can not be stored")
+    })?
 }
 
 fn written(revision: &str, path: &str) -> (StatusCode, Vec<Piece>, Script) {
