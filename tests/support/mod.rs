@@ -86,6 +86,12 @@ impl Place {
             .collect()
     }
 
+    /// What the conflict copies at the top hold.
+    pub fn conflicts(&self) -> Vec<Vec<u8>> {
+        let copies = std::fs::read_dir(self.mirror().join(".relay/conflicts")).unwrap();
+        copies.map(|copy| std::fs::read(copy.unwrap().path()).unwrap()).collect()
+    }
+
     /// Files below the control directory that no run should leave behind.
     pub fn strays(&self) -> Vec<PathBuf> {
         let mut found = BTreeMap::new();
