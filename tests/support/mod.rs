@@ -113,7 +113,11 @@ fn walk(root: &Path, dir: &Path, files: &mut BTreeMap<String, ContentHash>) {
             continue;
         }
         let name = format!("/{}", path.strip_prefix(root).unwrap().display());
-        let file = std::fs::File::open(&path).unwrap();
+        let file = match std::fs::File::open(&path) {
+            // Another client writes beside the file that it replaces.
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => continue,
+            other => other.unwrap(),
+        };
         files.insert(name, landfall::disk::hash_file(file).unwrap());
     }
 }
