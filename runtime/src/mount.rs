@@ -163,6 +163,7 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
     std::fs::create_dir_all(&control).map_err(io("can not make", &control))?;
     let lock = Lock::take(&control).map_err(io("can not lock", &control))?;
     let Some(_lock) = lock else { return Err(MountError::Locked(path)) };
+    // Held to the end, so that neither of the two starts where the other one runs.
     let lease = match adopt::cache_dir() {
         Some(caches) => NpmLease::take(&caches, &args.base_url, &args.workspace, &path)
             .map_err(io("can not look for the lease of another client in", &caches))?,

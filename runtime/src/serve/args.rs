@@ -132,17 +132,13 @@ async fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
     let mut server =
         Server::new(Settings { page: args.page, bulk_read: args.bulk_read, ..Settings::default() });
     let database = args.db.as_deref().map(Database::open).transpose()?;
-    if let Some(database) = &database {
-        database.load(&mut server)?;
-    }
     match &args.load {
-        _ if server.tip() > 0 => {}
+        _ if database.as_ref().is_some_and(|database| !database.is_empty()) => {}
         Some(directory) => {
             load_dir(&mut server, directory, wall())?;
         }
         None => server.add_sample(args.seed, args.sample, wall()),
     }
-    let files = server.now().len();
     let chaos = args.chaos();
     let plan = args.chaos.is_some().then(|| chaos.plan.to_string());
     let running = start(ServerConfig {
@@ -156,6 +152,7 @@ async fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
         log: args.log,
     })
     .await?;
+    let files = running.with(|server| server.now().len());
     // Scripts wait for this line, and read the port from it.
     let mut out = std::io::stdout();
     writeln!(out, "serving {files} files on {}", running.base_url())?;

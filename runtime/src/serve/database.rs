@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use landfall_core::time::Wall;
-use landfall_reference::server::{Content, Encoding, Server};
+use landfall_reference::server::{Content, Encoding, Server, Settings};
 use rusqlite::{Connection, ErrorCode, params};
 use thiserror::Error;
 
@@ -74,15 +74,21 @@ impl Database {
         }
     }
 
-    /// Brings everything that it has into an empty workspace.
+    /// Whether nothing was ever written to its workspace.
+    pub fn is_empty(&self) -> bool {
+        self.stored == 0
+    }
+
+    /// The workspace as it was stored.
     ///
     /// # Errors
     /// If it can not be read, or lacks a change.
-    pub fn load(&self, server: &mut Server) -> Result<(), DatabaseError> {
-        self.replay(server).map_err(|why| self.failed(why))?
+    pub fn load(&self, settings: Settings) -> Result<Server, DatabaseError> {
+        self.replay(settings).map_err(|why| self.failed(why))?
     }
 
-    fn replay(&self, server: &mut Server) -> rusqlite::Result<Result<(), DatabaseError>> {
+    fn replay(&self, settings: Settings) -> rusqlite::Result<Result<Server, DatabaseError>> {
+        let mut server = Server::new(settings);
         let mut query = self.db.prepare(
             "SELECT number, path, at, content, base64, type FROM changes ORDER BY number",
         )?;
@@ -110,15 +116,16 @@ impl Database {
                 return Ok(Err(DatabaseError::Gap { path: self.path.clone(), found, before }));
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(server))
     }
 
-    /// Stores the changes that it does not have, all of them or none. They survive a power cut
-    /// when this returns.
+    /// Stores the changes of its own workspace that it does not have, all of them or none. They
+    /// survive a power cut when this returns.
     ///
     /// # Errors
     /// If SQLite does not take them; then it has none of them.
     pub fn store(&mut self, server: &Server) -> Result<(), DatabaseError> {
+        debug_assert!(server.tip() >= self.stored, "it is the workspace that was stored here");
         if server.tip() == self.stored {
             return Ok(());
         }
@@ -134,8 +141,9 @@ impl Database {
                 "INSERT INTO changes (number, path, at, content, base64, type) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?;
-            let news = server.history().iter().zip(1u64..).skip(self.stored as usize);
-            for (change, number) in news {
+            // A slice, and not `skip`, which would walk over all that is stored.
+            let news = server.history().get(self.stored as usize..).unwrap_or_default();
+            for (change, number) in news.iter().zip(self.stored + 1..) {
                 let content = change.after.as_ref().map(|file| &file.content);
                 insert.execute(params![
                     number,
@@ -190,9 +198,7 @@ mod tests {
     use super::*;
 
     fn reopened(path: &Path) -> Server {
-        let mut server = Server::default();
-        Database::open(path).unwrap().load(&mut server).unwrap();
-        server
+        Database::open(path).unwrap().load(Settings::default()).unwrap()
     }
 
     #[test]
@@ -264,7 +270,7 @@ mod tests {
         database.store(&server).unwrap();
         assert!(matches!(Database::open(&path), Err(DatabaseError::InUse(_))));
         database.db.execute("DELETE FROM changes WHERE number = 2", []).unwrap();
-        let gap = database.load(&mut Server::default());
+        let gap = database.load(Settings::default());
         assert!(matches!(gap, Err(DatabaseError::Gap { found: 3, before: 1, .. })), "{gap:?}");
 
         let text = dir.path().join("text");

@@ -65,8 +65,10 @@ pub async fn start(mut config: ServerConfig) -> Result<Running, ServeError> {
     let listener = TcpListener::bind(&config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     config.chaos.plan = served(config.chaos.plan);
-    if let Some(database) = &mut config.database {
-        database.store(&config.server)?;
+    match &mut config.database {
+        Some(database) if database.is_empty() => database.store(&config.server)?,
+        Some(database) => config.server = database.load(config.server.settings().clone())?,
+        None => {}
     }
     let shared = Arc::new(Shared::new(config, log));
     let app = router(shared.clone());

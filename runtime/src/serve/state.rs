@@ -23,10 +23,9 @@ pub struct ServerConfig {
     pub workspace: Option<String>,
     /// The bearer token that requests must carry; with `None` any or none will do.
     pub token: Option<String>,
-    /// The workspace at the start.
+    /// The workspace at the start, unless the database has one.
     pub server: Server,
-    /// Where each change is stored before it is told to anybody; with `None` nowhere. What it
-    /// does not have of `server` is stored at the start.
+    /// Where each change is stored before it is told to anybody; with `None` nowhere.
     pub database: Option<Database>,
     /// The faults at the start.
     pub chaos: Chaos,
