@@ -6,7 +6,7 @@ mod support;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use landfall::serve::{Chaos, Running};
+use landfall::serve::{Chaos, Route, Running};
 use landfall_core::time::Wall;
 use landfall_reference::faults::FaultPlan;
 use landfall_reference::server::{Content, Server};
@@ -55,6 +55,25 @@ async fn once_brings_everything_and_exits_0() {
     let before = server.log().records().len();
     mounted(&place, &server).await;
     assert_eq!(server.log().records().len(), before + 1, "nothing changed: one request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_has_the_files_is_adopted_and_not_downloaded() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    std::fs::create_dir_all(place.path("mirror/docs/deep/er")).unwrap();
+    for (path, bytes) in [
+        ("mirror/docs/a.md", &b"# hello a\n"[..]),
+        ("mirror/docs/deep/er/b.bin", &[0, 1, 0xff]),
+        ("mirror/c.txt", b"older"),
+    ] {
+        std::fs::write(place.path(path), bytes).unwrap();
+    }
+    mounted(&place, &server).await;
+    assert_eq!(place.files(), remote(&server));
+    let read: Vec<String> = server.log().deliveries().into_iter().map(|file| file.path).collect();
+    assert_eq!(read, ["/c.txt"], "only what the listing does not prove");
+    assert_eq!(server.log().by_route().get(&Route::Export), None);
+    assert_eq!(place.conflicts(), [b"older".to_vec()], "nobody knows whose bytes those were");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -299,7 +318,5 @@ async fn a_local_edit_survives_a_remote_change_as_a_conflict_copy() {
     server.with(|server| server.put("/c.txt", Content::new(*b"theirs"), Wall(9_000)));
     mounted(&place, &server).await;
     assert_eq!(std::fs::read(place.mirror().join("c.txt")).unwrap(), b"theirs");
-    let copies = std::fs::read_dir(place.path("mirror/.relay/conflicts")).unwrap();
-    let copies: Vec<_> = copies.map(|copy| std::fs::read(copy.unwrap().path()).unwrap()).collect();
-    assert_eq!(copies, [b"mine".to_vec()]);
+    assert_eq!(place.conflicts(), [b"mine".to_vec()]);
 }

@@ -1,5 +1,7 @@
 //! The embedded server, asked over real sockets.
 
+mod support;
+
 use std::time::Duration;
 
 use landfall::serve::{Chaos, Pace, Route, Running, ServerConfig, start};
@@ -7,64 +9,13 @@ use landfall_core::time::{Ms, Wall};
 use landfall_reference::faults::FaultPlan;
 use landfall_reference::script::{Damage, Script, Sight};
 use landfall_reference::server::{Content, Refusal, RetryAfter, Server};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use support::http::{Answer, USUAL, ask, ask_bytes};
+use support::serving;
 use tokio::time::{Instant, timeout};
-
-/// An answer as it came over the wire.
-struct Answer {
-    status: u16,
-    head: String,
-    /// With the frames of its chunks removed.
-    body: String,
-    /// Whether the body ended the way HTTP says.
-    whole: bool,
-}
-
-impl Answer {
-    fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-}
-
-const USUAL: &str = "X-Correlation-Id: c1\r\n";
-
-async fn ask(server: &Running, method: &str, target: &str, headers: &str, body: &str) -> Answer {
-    let mut socket = TcpStream::connect(server.address()).await.unwrap();
-    let length = body.len();
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
-         Content-Length: {length}\r\n{headers}\r\n{body}"
-    );
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut bytes = Vec::new();
-    // A cut body may end in a reset of the connection.
-    let _ = socket.read_to_end(&mut bytes).await;
-    let text = String::from_utf8(bytes).unwrap();
-    let (head, rest) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let (body, whole) = unchunk(rest, head);
-    Answer { status: head[9..12].parse().unwrap(), head: head.to_owned(), body, whole }
-}
-
-fn unchunk(mut rest: &str, head: &str) -> (String, bool) {
-    if !head.contains("transfer-encoding: chunked") {
-        return (rest.to_owned(), true);
-    }
-    let mut body = String::new();
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
-        if size == 0 {
-            return (body, true);
-        }
-        body.push_str(&after[..size]);
-        rest = &after[size + 2..];
-    }
-    (body, false)
-}
 
 async fn get(server: &Running, target: &str) -> Answer {
     let target = format!("/v1/workspaces/w/fs/{target}");
-    ask(server, "GET", &target, USUAL, "").await
+    ask(server.address(), "GET", &target, USUAL, "").await
 }
 
 fn three_files() -> Server {
@@ -73,10 +24,6 @@ fn three_files() -> Server {
     server.put("/docs/b.bin", Content::new(vec![0, 1, 0xff]), Wall(2_000));
     server.put("/c.txt", Content::new(*b"c"), Wall(3_000));
     server
-}
-
-async fn serving(server: Server) -> Running {
-    start(ServerConfig { server, ..ServerConfig::default() }).await.unwrap()
 }
 
 #[tokio::test]
@@ -90,20 +37,20 @@ async fn every_request_brings_a_token_and_a_correlation_id() {
     .unwrap();
     let tree = |workspace: &str| format!("/v1/workspaces/{workspace}/fs/tree");
 
-    let health = ask(&server, "GET", "/health", "", "").await;
+    let health = ask(server.address(), "GET", "/health", "", "").await;
     assert_eq!(health.status, 200);
-    let nobody = ask(&server, "GET", &tree("w"), USUAL, "").await;
+    let nobody = ask(server.address(), "GET", &tree("w"), USUAL, "").await;
     assert_eq!((nobody.status, nobody.json()["code"] == "unauthorized"), (401, true));
     let bearer = "Authorization: Bearer secret\r\n";
-    let unnamed = ask(&server, "GET", &tree("w"), bearer, "").await;
+    let unnamed = ask(server.address(), "GET", &tree("w"), bearer, "").await;
     assert_eq!(unnamed.status, 400);
     assert_eq!(unnamed.json()["message"], "missing X-Correlation-Id header");
     let both = format!("{bearer}{USUAL}");
-    let other = ask(&server, "GET", &tree("v"), &both, "").await;
+    let other = ask(server.address(), "GET", &tree("v"), &both, "").await;
     assert_eq!((other.status, other.json()["message"] == "workspace mismatch"), (403, true));
-    let good = ask(&server, "GET", &tree("w"), &both, "").await;
+    let good = ask(server.address(), "GET", &tree("w"), &both, "").await;
     assert_eq!(good.status, 200);
-    let nowhere = ask(&server, "GET", "/v1/workspaces/w/fs/attic", &both, "").await;
+    let nowhere = ask(server.address(), "GET", "/v1/workspaces/w/fs/attic", &both, "").await;
     assert_eq!((nowhere.status, nowhere.json()["message"] == "route not found"), (404, true));
 }
 
@@ -157,15 +104,78 @@ async fn an_export_streams_every_file_and_tells_no_length() {
     assert_eq!(delivered.len(), 3);
 }
 
+/// Every entry of a gzipped archive: its name, its bytes and its time.
+fn unpack(gzip: &[u8]) -> Vec<(String, Vec<u8>, u64)> {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(gzip));
+    let one = |entry: std::io::Result<tar::Entry<'_, _>>| {
+        let mut entry = entry.unwrap();
+        let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        (name, bytes, entry.header().mtime().unwrap())
+    };
+    archive.entries().unwrap().map(one).collect()
+}
+
+#[tokio::test]
+async fn an_archive_has_every_file_with_its_bytes_and_its_very_name() {
+    let mut workspace = three_files();
+    // Names that a careful archiver would refuse or rewrite, and some that no header can hold.
+    let long = format!("/{}/{}.md", "d".repeat(90), "ü".repeat(100));
+    let names =
+        ["/../up", "//double", "/a/./b", "/name with\nnewline", "/nul\0", &long, "/c.txt/c"];
+    for (n, name) in names.iter().enumerate() {
+        workspace.put(name, Content::new(name.repeat(n * 1_000).into_bytes()), Wall(5_000));
+    }
+    let mut wanted: Vec<(String, Vec<u8>, u64)> = workspace
+        .now()
+        .files()
+        .map(|(path, file)| {
+            (path[1..].to_owned(), file.content.bytes().to_vec(), file.at.0 / 1_000)
+        })
+        .collect();
+    let server = serving(workspace).await;
+    let target = "/v1/workspaces/w/fs/export?format=tar&path=/";
+    let (head, gzip, whole) = ask_bytes(server.address(), "GET", target, USUAL, "").await.unwrap();
+    assert!(whole && head.contains("content-type: application/gzip"), "{head}");
+    let mut files = unpack(&gzip);
+    wanted.sort();
+    files.sort();
+    assert_eq!(files, wanted);
+    assert!(server.log().deliveries().iter().all(|file| file.delivered));
+    assert_eq!(server.log().delivered(), wanted.len());
+
+    let below = "/v1/workspaces/w/fs/export?format=tar&path=/docs";
+    let (_, gzip, _) = ask_bytes(server.address(), "GET", below, USUAL, "").await.unwrap();
+    let names: Vec<String> = unpack(&gzip).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["docs/a.md", "docs/b.bin"]);
+    let nothing = "/v1/workspaces/w/fs/export?format=tar&path=/nowhere";
+    let (_, gzip, _) = ask_bytes(server.address(), "GET", nothing, USUAL, "").await.unwrap();
+    assert!(unpack(&gzip).is_empty(), "an archive of nothing is one, too");
+}
+
+#[tokio::test]
+async fn an_archive_that_is_cut_can_not_be_taken_for_a_whole_one() {
+    let server = serving(three_files()).await;
+    let cut = Script { damage: Some((Damage::Cut, 500)), ..Script::default() };
+    server.plan_next(Route::Export, cut);
+    let target = "/v1/workspaces/w/fs/export?format=tar&path=/";
+    let (_, gzip, whole) = ask_bytes(server.address(), "GET", target, USUAL, "").await.unwrap();
+    assert!(!whole);
+    let mut bytes = Vec::new();
+    let read = std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&gzip[..]), &mut bytes);
+    assert!(read.is_err());
+}
+
 #[tokio::test]
 async fn a_bulk_read_is_there_only_where_it_is_switched_on() {
     let server = serving(three_files()).await;
     let body = r#"{"paths":["/c.txt","/gone"]}"#;
     let target = "/v1/workspaces/w/fs/bulk-read";
-    let off = ask(&server, "POST", target, USUAL, body).await;
+    let off = ask(server.address(), "POST", target, USUAL, body).await;
     assert_eq!((off.status, off.json()["message"] == "route not found"), (404, true));
     server.with(|server| server.settings_mut().bulk_read = true);
-    let files = ask(&server, "POST", target, USUAL, body).await.json();
+    let files = ask(server.address(), "POST", target, USUAL, body).await.json();
     assert_eq!(files["files"][0]["content"], "c");
     assert_eq!(files["files"][1]["error"]["status"], 404);
 }
@@ -175,12 +185,12 @@ async fn the_feed_tells_what_another_client_wrote() {
     let server = serving(three_files()).await;
     let target = "/v1/workspaces/w/fs/file?path=/new.md";
     let body = r#"{"contentType":"text/markdown","content":"new"}"#;
-    let blind = ask(&server, "PUT", target, USUAL, body).await;
+    let blind = ask(server.address(), "PUT", target, USUAL, body).await;
     assert_eq!(blind.status, 412);
     let create = format!("{USUAL}If-Match: 0\r\n");
-    let written = ask(&server, "PUT", target, &create, body).await;
+    let written = ask(server.address(), "PUT", target, &create, body).await;
     assert_eq!((written.status, written.json()["targetRevision"] == "rev_4"), (202, true));
-    let again = ask(&server, "PUT", target, &create, body).await;
+    let again = ask(server.address(), "PUT", target, &create, body).await;
     assert_eq!((again.status, again.json()["currentRevision"] == "rev_4"), (409, true));
 
     let feed = get(&server, "events?cursor=evt_3").await.json();
@@ -190,7 +200,7 @@ async fn the_feed_tells_what_another_client_wrote() {
     let tip = get(&server, "events?direction=desc&limit=1").await.json();
     assert_eq!(tip["events"][0]["eventId"], "evt_4");
     let delete = format!("{USUAL}If-Match: \"rev_4\"\r\n");
-    assert_eq!(ask(&server, "DELETE", target, &delete, "").await.status, 202);
+    assert_eq!(ask(server.address(), "DELETE", target, &delete, "").await.status, 202);
     assert_eq!(get(&server, "file?path=/new.md").await.status, 404);
 }
 

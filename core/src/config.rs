@@ -40,6 +40,9 @@ pub struct WorkspaceConfig {
     pub base: String,
     /// Which way bytes go.
     pub mode: SyncMode,
+    /// How the first bootstrap begins. Default: with an export.
+    #[serde(default)]
+    pub bootstrap: Bootstrap,
     /// Exit when in step (`--once`).
     pub once: bool,
     /// `--once` gives up after this long without progress. Default 10 min.
@@ -56,6 +59,17 @@ pub struct WorkspaceConfig {
     pub interval: Ms,
     /// Deletes of one cycle that need no person.
     pub max_delete: MaxDelete,
+}
+
+/// How a first bootstrap begins. Later ones go by the tree.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Bootstrap {
+    /// With one export: the fastest way to get everything.
+    #[default]
+    Export,
+    /// With the tree: its hashes prove what is here already, and only the rest is fetched. For
+    /// a directory that has files, such as the mirror of another client.
+    Tree,
 }
 
 /// The brake on deletes.
@@ -80,6 +94,7 @@ impl Default for WorkspaceConfig {
             store: StoreId(0),
             base: String::from("/"),
             mode: SyncMode::PullOnly,
+            bootstrap: Bootstrap::Export,
             once: false,
             patience: Ms::mins(10),
             export_timeout: Ms::secs(45),

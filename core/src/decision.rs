@@ -47,6 +47,9 @@ pub enum Decision {
     StreamOpen,
     /// The stream is down. The feed is asked instead, and the stream is opened again later.
     StreamDown { why: Fault, wait: Ms },
+    /// There are files before the first bootstrap: the tree proves which of them are right, and
+    /// no export brings them again.
+    FilesFirst,
     /// One atomic export was asked for.
     ExportBegun { within: Ms },
     /// The export will not finish the job; the tree pull goes on from what arrived.
@@ -257,6 +260,9 @@ impl fmt::Display for Decision {
                     f,
                     "the stream is down: {why}; the feed is asked, and the stream again in {wait}"
                 )
+            }
+            Decision::FilesFirst => {
+                f.write_str("there are files here already: the listing says which of them are right, and only the others are fetched")
             }
             Decision::ExportBegun { within } => {
                 write!(f, "asking for one export, which gets {within} in all")

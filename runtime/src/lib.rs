@@ -5,6 +5,7 @@
 //! rows in SQLite. [`serve`] is the reference server behind HTTP, with its faults. Everything
 //! else is how a person starts it and what it shows.
 
+pub mod adopt;
 pub mod clock;
 pub mod demo;
 pub mod disk;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use landfall_core::Machine;
 use landfall_core::canon::Canon;
-use landfall_core::config::{Config, GateConfig, MaxDelete, WorkspaceConfig};
+use landfall_core::config::{Bootstrap, Config, GateConfig, MaxDelete, WorkspaceConfig};
 use landfall_core::event::Event;
 use landfall_core::files::plan::SyncMode;
 use landfall_core::id::{RemoteId, StoreId, UnitId};
@@ -16,6 +16,7 @@ use landfall_core::time::Ms;
 use thiserror::Error;
 use tokio::sync::mpsc::unbounded_channel;
 
+use crate::adopt::{NpmLease, Taken};
 use crate::disk::Disk;
 use crate::driver::{Driver, Ended, Ports};
 use crate::http::{Http, HttpError, Secret, Target, Token};
@@ -25,7 +26,7 @@ use crate::roots::{Root, advice, state_dir};
 use crate::show::Show;
 use crate::store::{self, Store, StoreError};
 use crate::trace::Trace;
-use crate::{clock, exit};
+use crate::{adopt, clock, exit};
 
 /// What a mount is told on the command line or in the environment.
 #[derive(clap::Args, Clone, Debug)]
@@ -95,6 +96,11 @@ pub enum MountError {
         "another landfall keeps {0}. Stop it first, or look at it with `landfall status --local-dir {0}`"
     )]
     Locked(PathBuf),
+    /// The npm client that we replace is running there.
+    #[error(
+        "another client, relayfile-mount, keeps {0}. Stop it first: two would undo each other's work"
+    )]
+    NpmClient(PathBuf),
     /// A file or directory could not be used.
     #[error("{what} {path}: {why}. Check that it exists and that you may write there")]
     Io {
@@ -122,7 +128,7 @@ impl MountError {
         match self {
             MountError::Root(Judgement::Missing, _) => exit::HALTED,
             MountError::Root(..) => exit::IDENTITY,
-            MountError::Locked(_) => exit::LOCKED,
+            MountError::Locked(_) | MountError::NpmClient(_) => exit::LOCKED,
             MountError::Http(HttpError::BaseUrl(_)) | MountError::RemotePath(_) => exit::USAGE,
             _ => exit::FAILED,
         }
@@ -157,11 +163,22 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
     std::fs::create_dir_all(&control).map_err(io("can not make", &control))?;
     let lock = Lock::take(&control).map_err(io("can not lock", &control))?;
     let Some(_lock) = lock else { return Err(MountError::Locked(path)) };
+    // Held to the end, so that neither of the two starts where the other one runs.
+    let lease = match adopt::cache_dir() {
+        Some(caches) => NpmLease::take(&caches, &args.base_url, &args.workspace, &path)
+            .map_err(io("can not look for the lease of another client in", &caches))?,
+        None => Taken::None,
+    };
+    let _lease = match lease {
+        Taken::Theirs => return Err(MountError::NpmClient(path)),
+        Taken::Ours(lease) => Some(lease),
+        Taken::None => None,
+    };
     // Looked at again: only now nobody else can be making the marker.
     let mut root = judged()?;
     let marker = root.settle(&args.workspace, &base).map_err(io("can not prepare", &path))?;
 
-    let config = args.config(&marker, &base);
+    let config = args.config(&marker, &base, adopt::bootstrap(&path));
     let (sender, events) = unbounded_channel();
     let disk = Disk::open(&path, &base).map_err(io("can not open", &path))?;
     let http = Http::new(args.target(), disk.stage.clone(), sender.clone())?;
@@ -193,13 +210,14 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
 }
 
 impl MountArgs {
-    fn config(&self, marker: &str, base: &str) -> Config {
+    fn config(&self, marker: &str, base: &str, bootstrap: Bootstrap) -> Config {
         let gate = GateConfig { concurrency: self.read_concurrency, ..GateConfig::default() };
         let workspace = WorkspaceConfig {
             remote: REMOTE,
             store: STORE,
             base: base.to_owned(),
             mode: SyncMode::PullOnly,
+            bootstrap,
             once: self.once,
             patience: self.timeout,
             export_timeout: self.export_timeout,

@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: a child process, and comparing two sides by hash.
 #![allow(dead_code)]
 
+pub mod http;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -43,8 +45,13 @@ impl Place {
 
     /// `landfall mount` on this mirror.
     pub fn mount(&self, server: &Running, more: &[&str]) -> Command {
-        let (url, dir) = (server.base_url(), self.mirror().display().to_string());
-        let mut args = vec!["mount", "--base-url", &url, "--workspace", "w", "--local-dir", &dir];
+        self.mount_from(&server.base_url(), more)
+    }
+
+    /// `landfall mount` on this mirror, of a server that may be another process.
+    pub fn mount_from(&self, url: &str, more: &[&str]) -> Command {
+        let dir = self.mirror().display().to_string();
+        let mut args = vec!["mount", "--base-url", url, "--workspace", "w", "--local-dir", &dir];
         args.extend(more);
         self.landfall(&args)
     }
@@ -79,6 +86,12 @@ impl Place {
             .collect()
     }
 
+    /// What the conflict copies at the top hold.
+    pub fn conflicts(&self) -> Vec<Vec<u8>> {
+        let copies = std::fs::read_dir(self.mirror().join(".relay/conflicts")).unwrap();
+        copies.map(|copy| std::fs::read(copy.unwrap().path()).unwrap()).collect()
+    }
+
     /// Files below the control directory that no run should leave behind.
     pub fn strays(&self) -> Vec<PathBuf> {
         let mut found = BTreeMap::new();
@@ -100,7 +113,11 @@ fn walk(root: &Path, dir: &Path, files: &mut BTreeMap<String, ContentHash>) {
             continue;
         }
         let name = format!("/{}", path.strip_prefix(root).unwrap().display());
-        let file = std::fs::File::open(&path).unwrap();
+        let file = match std::fs::File::open(&path) {
+            // Another client writes beside the file that it replaces.
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => continue,
+            other => other.unwrap(),
+        };
         files.insert(name, landfall::disk::hash_file(file).unwrap());
     }
 }

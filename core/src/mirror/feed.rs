@@ -2,6 +2,7 @@
 
 use super::stream::RARELY;
 use super::{AGAIN, Mirror, Name, PATIENCE, State};
+use crate::config::Bootstrap;
 use crate::decision::{Decision, FeedLoss};
 use crate::effect::Request;
 use crate::engine::Cx;
@@ -113,10 +114,13 @@ impl Mirror {
         });
         self.schedule_poll(cx);
         self.open_stream(cx);
-        if self.row.export_begun {
-            self.begin_walk(cx, files);
-        } else {
-            self.begin_export(cx, files);
+        match self.config.bootstrap {
+            Bootstrap::Export if !self.row.export_begun => self.begin_export(cx, files),
+            Bootstrap::Tree if self.row.traversal.is_none() => {
+                cx.note(Decision::FilesFirst);
+                self.begin_walk(cx, files);
+            }
+            _ => self.begin_walk(cx, files),
         }
     }
 

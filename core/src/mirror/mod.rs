@@ -2,7 +2,7 @@
 //!
 //! | state | event | decision | next |
 //! |---|---|---|---|
-//! | `Locating` | tip received | take the position *before* any snapshot | `Exporting` on the first bootstrap, else `Walking` |
+//! | `Locating` | tip received | take the position *before* any snapshot | `Exporting` on the first bootstrap of a directory without files, else `Walking` |
 //! | | 404 | this server has no feed: only listings tell what changed | the same |
 //! | `Exporting` | file received | keep it; it counts whatever happens to the rest | `Exporting` |
 //! | | complete | compare with the server's own count | `Counting` |

@@ -8,14 +8,15 @@ use clap::Args;
 use landfall_reference::faults::{FaultKind, FaultPlan};
 use landfall_reference::server::{Server, Settings};
 
+use super::database::Database;
 use super::load::load_dir;
 use super::running::start;
 use super::state::{Chaos, Pace, ServerConfig, served, wall};
 
 /// Serve a sample workspace, or a directory, over the workspace HTTP API.
 ///
-/// The workspace is in memory and gone with the process. Meant for tests and for trying
-/// things out; with --chaos it misbehaves on purpose.
+/// The workspace is in memory and gone with the process, unless --db keeps it. Meant for tests
+/// and for trying things out; with --chaos it misbehaves on purpose.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// Where to listen; port 0 takes any free one
@@ -36,6 +37,10 @@ pub struct ServeArgs {
     /// Seed of the made-up files
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
+    /// Keep the workspace in this SQLite file: it is there again at the next start, also after
+    /// a kill or a power cut. --load and --sample fill it only as long as it is empty
+    #[arg(long, value_name = "FILE")]
+    pub db: Option<PathBuf>,
     /// Entries of a listing page
     #[arg(long, value_name = "ENTRIES", default_value_t = 1000)]
     pub page: usize,
@@ -126,13 +131,14 @@ pub async fn run(args: ServeArgs) -> u8 {
 async fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
     let mut server =
         Server::new(Settings { page: args.page, bulk_read: args.bulk_read, ..Settings::default() });
+    let database = args.db.as_deref().map(Database::open).transpose()?;
     match &args.load {
+        _ if database.as_ref().is_some_and(|database| !database.is_empty()) => {}
         Some(directory) => {
             load_dir(&mut server, directory, wall())?;
         }
         None => server.add_sample(args.seed, args.sample, wall()),
     }
-    let files = server.now().len();
     let chaos = args.chaos();
     let plan = args.chaos.is_some().then(|| chaos.plan.to_string());
     let running = start(ServerConfig {
@@ -140,11 +146,13 @@ async fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
         workspace: args.workspace,
         token: args.token,
         server,
+        database,
         chaos,
         pace: Pace { files: args.pace, bytes: args.pace_bytes },
         log: args.log,
     })
     .await?;
+    let files = running.with(|server| server.now().len());
     // Scripts wait for this line, and read the port from it.
     let mut out = std::io::stdout();
     writeln!(out, "serving {files} files on {}", running.base_url())?;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::json;
 use super::log::{Delivery, RequestId};
 use super::state::{Route, Shared};
+use super::tar::Archive;
 
 /// The connection is handed so many bytes at a time, so that the log follows what is sent.
 const SLICE: usize = 64 * 1024;
@@ -36,15 +37,19 @@ pub(super) enum Piece {
         /// In which shape.
         shape: Shape,
     },
+    /// The end of the archive.
+    TarEnd,
 }
 
-/// The two shapes of a file in JSON.
-#[derive(Clone, Copy)]
+/// The shapes of a file.
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Shape {
-    /// That of `fs/file` and `fs/export`.
+    /// The JSON of `fs/file` and `fs/export`.
     Full,
-    /// That of `fs/bulk-read`.
+    /// The JSON of `fs/bulk-read`.
     Bulk,
+    /// An entry of the archive.
+    Tar,
 }
 
 /// A body on its way.
@@ -63,6 +68,8 @@ pub(super) struct Outgoing {
     rest: Vec<u8>,
     /// The file under way. It is delivered when the connection asks for what comes next.
     file: Option<Delivery>,
+    /// The archive under way.
+    archive: Option<Archive>,
     state: State,
 }
 
@@ -91,6 +98,7 @@ impl Outgoing {
             taken: 0,
             rest: Vec::new(),
             file: None,
+            archive: None,
             state: State::Going,
         }
     }
@@ -158,14 +166,23 @@ impl Outgoing {
         self.taken += 1;
         self.rest = match piece {
             Piece::Bytes(bytes) => bytes,
+            Piece::TarEnd => {
+                let archive = self.archive.take().unwrap_or_else(Archive::new);
+                archive.end().unwrap_or_default()
+            }
             Piece::File { path, file, lead, shape } => {
                 let slow = Instant::now() + self.per_file;
                 if !self.shared.sleep_until(slow).await {
                     return false;
                 }
-                let json = match shape {
+                let body = match shape {
                     Shape::Full => json::file(&path, &file),
                     Shape::Bulk => json::bulk_file(&path, &file),
+                    Shape::Tar => {
+                        let archive = self.archive.get_or_insert_with(Archive::new);
+                        // Written to memory, which does not fail.
+                        archive.add(&path, &file).unwrap_or_default()
+                    }
                 };
                 self.file = Some(Delivery {
                     request: self.request,
@@ -175,11 +192,11 @@ impl Outgoing {
                     path,
                     delivered: false,
                 });
-                let turn = self.shared.slot(json.len());
+                let turn = self.shared.slot(body.len());
                 if !self.shared.sleep_until(turn).await {
                     return false;
                 }
-                [lead.as_bytes(), &json].concat()
+                [lead.as_bytes(), &body].concat()
             }
         };
         if let Some((damage, at, part)) = self.damage

@@ -18,8 +18,11 @@ pub(super) fn provider(path: &str) -> &str {
     path.trim_start_matches('/').split('/').next().unwrap_or("")
 }
 
-/// The type that a writer would have given it.
-fn content_type(path: &str, content: &Content) -> &'static str {
+/// The type that its writer gave it, or would have given it.
+fn content_type<'a>(path: &str, content: &'a Content) -> &'a str {
+    if let Some(kind) = content.kind() {
+        return kind;
+    }
     match path.rsplit_once('.').map(|(_, extension)| extension) {
         Some("md") => "text/markdown",
         Some("json") => "application/json",
@@ -34,7 +37,7 @@ struct FullFile<'a> {
     path: &'a str,
     revision: String,
     content_hash: String,
-    content_type: &'static str,
+    content_type: &'a str,
     content: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<&'static str>,
@@ -48,7 +51,7 @@ struct FullFile<'a> {
 struct BulkFile<'a> {
     path: &'a str,
     revision: String,
-    content_type: &'static str,
+    content_type: &'a str,
     content: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<&'static str>,
@@ -87,14 +90,14 @@ struct Streamed<'a> {
     event: &'a FeedEvent,
     timestamp: String,
     #[serde(flatten)]
-    inline: Option<Inline>,
+    inline: Option<Inline<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Inline {
+struct Inline<'a> {
     inline_content: bool,
-    content_type: &'static str,
+    content_type: &'a str,
     content: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<&'static str>,
@@ -230,10 +233,13 @@ pub(super) fn accepted(revision: &str, path: &str) -> Vec<u8> {
 
 /// The body of `PUT fs/file`.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct PutBody {
     content: String,
     #[serde(default)]
     encoding: Option<String>,
+    #[serde(default)]
+    content_type: Option<String>,
 }
 
 /// The body of `POST fs/bulk-read`.
@@ -244,14 +250,18 @@ pub(super) struct BulkBody {
 
 impl PutBody {
     pub(super) fn content(self) -> Result<Content, Refusal> {
-        match self.encoding.as_deref() {
-            None | Some("" | "utf-8") => Ok(Content::new(self.content.into_bytes())),
+        let content = match self.encoding.as_deref() {
+            None | Some("" | "utf-8") => Content::new(self.content.into_bytes()),
             Some("base64") => match STANDARD.decode(self.content) {
-                Ok(bytes) => Ok(Content::binary(bytes)),
-                Err(_) => Err(Refusal::bad_request("content is not base64")),
+                Ok(bytes) => Content::binary(bytes),
+                Err(_) => return Err(Refusal::bad_request("content is not base64")),
             },
-            Some(_) => Err(Refusal::bad_request("unknown encoding")),
-        }
+            Some(_) => return Err(Refusal::bad_request("unknown encoding")),
+        };
+        Ok(match self.content_type {
+            Some(kind) if !kind.is_empty() => content.typed(kind),
+            _ => content,
+        })
     }
 }
 

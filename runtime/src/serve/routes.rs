@@ -11,14 +11,14 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use landfall_reference::script::{Ask, Script};
 use landfall_reference::server::{
-    Content, Direction, EventsQuery, IfMatch, Refusal, TreeQuery, normal,
+    Content, Direction, EventsQuery, IfMatch, Refusal, Server, TreeQuery, normal,
 };
 
 use super::body::{Piece, Shape};
 use super::json::{self, BulkBody, PutBody};
 use super::state::{Route, Shared, wall};
-use super::stream;
 use super::visit::{Visit, json_response};
+use super::{stream, tar};
 
 /// Largest body of a request, in bytes. That of the API's reference server.
 const BODY_MAX: usize = 1024 * 1024;
@@ -92,7 +92,12 @@ async fn enter(
                 Some(Piece::File { file, .. }) if route == Route::File => Some(file.revision()),
                 _ => None,
             };
+            let archive = matches!(pieces.last(), Some(Piece::TarEnd));
             let mut response = visit.send(status, pieces, &script);
+            if archive {
+                let kind = HeaderValue::from_static(tar::TYPE);
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            }
             if let Some(etag) = revision.and_then(|text| HeaderValue::from_str(&text).ok()) {
                 response.headers_mut().insert(header::ETAG, etag);
             }
@@ -135,7 +140,7 @@ async fn tree(visit: &mut Visit, params: Params) -> Answer {
     };
     let ask = Ask::Tree(query.path.clone(), query.cursor.clone());
     let script = visit.meet(&ask).await?;
-    let body = visit.shared.with(|server| {
+    let body = visit.shared.read(|server| {
         let view = script.view(server);
         Ok(json::tree(&view.tree(&query)?, &view))
     })?;
@@ -145,29 +150,35 @@ async fn tree(visit: &mut Visit, params: Params) -> Answer {
 async fn file(visit: &mut Visit, params: Params) -> Answer {
     let path = path_of(&params);
     let script = visit.meet(&Ask::File(path.clone())).await?;
-    let file = visit.shared.with(|server| server.now().read(&path).cloned())?;
+    let file = visit.shared.read(|server| server.now().read(&path).cloned())?;
     let piece = Piece::File { path, file, lead: "", shape: Shape::Full };
     Ok((StatusCode::OK, vec![piece], script))
 }
 
 async fn export(visit: &mut Visit, params: Params) -> Answer {
-    if params.get("format").is_none_or(|format| format != "json") {
-        return Err(Refusal::bad_request("this server exports format=json alone"));
-    }
+    let shape = match params.get("format").map(String::as_str) {
+        Some("json") => Shape::Full,
+        Some("tar") => Shape::Tar,
+        _ => return Err(Refusal::bad_request("this server exports format=json and format=tar")),
+    };
     let path = path_of(&params);
     let script = visit.meet(&Ask::Export(path.clone())).await?;
-    let mut pieces = vec![Piece::Bytes(b"[".to_vec())];
-    visit.shared.with(|server| {
+    let json = shape == Shape::Full;
+    let mut pieces = Vec::new();
+    if json {
+        pieces.push(Piece::Bytes(b"[".to_vec()));
+    }
+    visit.shared.read(|server| {
         for (path, file) in script.view(server).export(&path) {
             pieces.push(Piece::File {
                 path: path.to_owned(),
                 file: file.clone(),
-                lead: if pieces.len() > 1 { "," } else { "" },
-                shape: Shape::Full,
+                lead: if json && pieces.len() > 1 { "," } else { "" },
+                shape,
             });
         }
     });
-    pieces.push(Piece::Bytes(b"]".to_vec()));
+    pieces.push(if json { Piece::Bytes(b"]".to_vec()) } else { Piece::TarEnd });
     Ok((StatusCode::OK, pieces, script))
 }
 
@@ -187,7 +198,7 @@ async fn events(visit: &mut Visit, params: Params) -> Answer {
     };
     let script = visit.meet(&ask).await?;
     let provider = params.get("provider").cloned();
-    let body = visit.shared.with(|server| {
+    let body = visit.shared.read(|server| {
         let mut page = script.events(server, &query)?;
         if let Some(wanted) = provider {
             page.events.retain(|event| json::provider(&event.path) == wanted);
@@ -203,7 +214,7 @@ async fn bulk_read(visit: &mut Visit, request: Request) -> Answer {
     let plan = visit.shared.plan();
     let mut pieces = vec![Piece::Bytes(br#"{"files":["#.to_vec())];
     let mut poisoned = Vec::new();
-    visit.shared.with(|server| {
+    visit.shared.read(|server| {
         let view = server.now();
         for (path, answer) in view.bulk_read(&paths)? {
             let lead = if pieces.len() > 1 { "," } else { "" };
@@ -241,15 +252,26 @@ async fn put(visit: &mut Visit, params: Params, request: Request) -> Answer {
     let expect = if_match(&request)?;
     let path = path_of(&params);
     let content: Content = body_of::<PutBody>(request).await?.content()?;
-    let revision = visit.shared.with(|server| server.put_if(&path, content, &expect, wall()))?;
+    let revision = change(visit, |server| server.put_if(&path, content, &expect, wall()))?;
     Ok(written(&revision, &path))
 }
 
 fn delete(visit: &mut Visit, params: &Params, request: &Request) -> Answer {
     let expect = if_match(request)?;
     let path = path_of(params);
-    let revision = visit.shared.with(|server| server.delete_if(&path, &expect, wall()))?;
+    let revision = change(visit, |server| server.delete_if(&path, &expect, wall()))?;
     Ok(written(&revision, &path))
+}
+
+/// A change by a request: it is answered when it is stored.
+fn change<R>(
+    visit: &Visit,
+    act: impl FnOnce(&mut Server) -> Result<R, Refusal>,
+) -> Result<R, Refusal> {
+    visit.shared.write(act).map_err(|why| {
+        tracing::error!("{why}");
+        Refusal::new(503, "unavailable", "the change can not be stored")
+    })?
 }
 
 fn written(revision: &str, path: &str) -> (StatusCode, Vec<Piece>, Script) {

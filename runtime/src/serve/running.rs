@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::database::DatabaseError;
 use super::log::Log;
 use super::routes::router;
 use super::state::{Chaos, Pace, Route, ServerConfig, Shared, served};
@@ -38,6 +39,9 @@ pub enum ServeError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// The workspace can not be stored.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// A server that is running. It stops when this is dropped.
@@ -51,7 +55,7 @@ pub struct Running {
 /// Starts a server. Needs a tokio runtime, and runs on it.
 ///
 /// # Errors
-/// If the address or the log file can not be had.
+/// If the address or the log file can not be had, or the workspace can not be stored.
 pub async fn start(mut config: ServerConfig) -> Result<Running, ServeError> {
     let log = Log::new(config.log.as_deref()).map_err(|why| ServeError::Log {
         path: config.log.as_deref().unwrap_or("".as_ref()).display().to_string(),
@@ -61,6 +65,11 @@ pub async fn start(mut config: ServerConfig) -> Result<Running, ServeError> {
     let listener = TcpListener::bind(&config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     config.chaos.plan = served(config.chaos.plan);
+    match &mut config.database {
+        Some(database) if database.is_empty() => database.store(&config.server)?,
+        Some(database) => config.server = database.load(config.server.settings().clone())?,
+        None => {}
+    }
     let shared = Arc::new(Shared::new(config, log));
     let app = router(shared.clone());
     let until = shared.clone();
@@ -89,8 +98,14 @@ impl Running {
     }
 
     /// Reads or changes the workspace, as another client would.
+    ///
+    /// # Panics
+    /// If there is a database and it does not take the change.
     pub fn with<R>(&self, act: impl FnOnce(&mut Server) -> R) -> R {
-        self.shared.with(act)
+        match self.shared.write(act) {
+            Ok(answer) => answer,
+            Err(why) => panic!("{why}"),
+        }
     }
 
     /// Changes the faults.

@@ -11,6 +11,7 @@ use landfall_reference::server::Server;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::database::{Database, DatabaseError};
 use super::log::Log;
 
 /// How a server is set up.
@@ -22,8 +23,10 @@ pub struct ServerConfig {
     pub workspace: Option<String>,
     /// The bearer token that requests must carry; with `None` any or none will do.
     pub token: Option<String>,
-    /// The workspace at the start.
+    /// The workspace at the start, unless the database has one.
     pub server: Server,
+    /// Where each change is stored before it is told to anybody; with `None` nowhere.
+    pub database: Option<Database>,
     /// The faults at the start.
     pub chaos: Chaos,
     /// How fast files are handed out.
@@ -39,6 +42,7 @@ impl Default for ServerConfig {
             workspace: None,
             token: None,
             server: Server::default(),
+            database: None,
             chaos: Chaos::default(),
             pace: Pace::default(),
             log: None,
@@ -128,6 +132,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 struct Inner {
     server: Server,
+    database: Option<Database>,
     chaos: Chaos,
     chaos_until: Option<Instant>,
     attempts: Attempts,
@@ -147,6 +152,7 @@ impl Shared {
             log,
             inner: Mutex::new(Inner {
                 server: config.server,
+                database: config.database,
                 chaos_until: config.chaos.lasts.map(|lasts| now + lasts),
                 chaos: config.chaos,
                 attempts: Attempts::default(),
@@ -164,13 +170,29 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads or changes the workspace.
-    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Server) -> R) -> R {
+    /// Reads the workspace.
+    pub(super) fn read<R>(&self, act: impl FnOnce(&Server) -> R) -> R {
+        act(&self.lock().server)
+    }
+
+    /// Changes the workspace. Nobody sees a change that is not stored.
+    ///
+    /// # Errors
+    /// If the database does not take it; then the workspace is as it was.
+    pub(super) fn write<R>(&self, act: impl FnOnce(&mut Server) -> R) -> Result<R, DatabaseError> {
         let mut inner = self.lock();
-        let answer = act(&mut inner.server);
-        let tip = inner.server.tip();
+        let Inner { server, database, .. } = &mut *inner;
+        let before = server.tip();
+        let answer = act(server);
+        if let Some(database) = database
+            && let Err(why) = database.store(server)
+        {
+            server.rewind(before);
+            return Err(why);
+        }
+        let tip = server.tip();
         self.tips.send_if_modified(|told| core::mem::replace(told, tip) != tip);
-        answer
+        Ok(answer)
     }
 
     /// Tells of each change of the newest event.

@@ -36,7 +36,7 @@ pub(super) async fn open(
     };
     let shared = visit.shared.clone();
     let forgot = matches!(script.feed, Some(FeedFault::Forgot(_)));
-    let tip = shared.with(|server| server.tip());
+    let tip = shared.read(|server| server.tip());
     let known = cursor.as_ref().and_then(|id| EventId(id.clone()).number());
     let next = match known {
         // An unknown cursor gives no catch-up and no error.
@@ -53,7 +53,7 @@ async fn tell(shared: Arc<Shared>, mut socket: WebSocket, mut next: u64, script:
     let mut tips = shared.tips();
     let mut left = script.damage.map(|(_, part)| part % 16);
     loop {
-        while let Some(text) = shared.with(|server| message(server, next)) {
+        while let Some(text) = shared.read(|server| message(server, next)) {
             next += 1;
             if left == Some(0) {
                 return end(socket, script.damage.map(|(damage, _)| damage)).await;

@@ -21,6 +21,7 @@ pub struct Content {
     bytes: Arc<[u8]>,
     hash: ContentHash,
     encoding: Encoding,
+    kind: Option<Arc<str>>,
 }
 
 impl Content {
@@ -40,7 +41,17 @@ impl Content {
     }
 
     fn hashed(bytes: Arc<[u8]>, encoding: Encoding) -> Self {
-        Self { hash: hash(&bytes), bytes, encoding }
+        Self { hash: hash(&bytes), bytes, encoding, kind: None }
+    }
+
+    /// With the content type that its writer gave.
+    pub fn typed(self, kind: impl Into<Arc<str>>) -> Self {
+        Self { kind: Some(kind.into()), ..self }
+    }
+
+    /// The content type that its writer gave, if one was given.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
     }
 
     /// The decoded bytes.

@@ -54,7 +54,7 @@ pub(super) fn files_at(now: &Files, history: &[Change], events: usize) -> Files 
     files
 }
 
-fn set(files: &mut Files, change: &Change, file: &Option<File>) {
+pub(super) fn set(files: &mut Files, change: &Change, file: &Option<File>) {
     match file {
         Some(file) => files.insert(change.path.clone(), file.clone()),
         None => files.remove(&change.path),

@@ -183,6 +183,15 @@ impl Server {
         Ok(format!("rev_{}", self.tip()))
     }
 
+    /// Forgets the newest changes: everything is as it was after the first `events` events. For
+    /// a change that could not be made durable and was told to nobody.
+    pub fn rewind(&mut self, events: u64) {
+        while self.tip() > events {
+            let Some(change) = self.history.pop() else { return };
+            history::set(&mut self.files, &change, &change.before);
+        }
+    }
+
     fn check(&self, path: &str, expect: &IfMatch) -> Result<(), Refusal> {
         match (self.files.get(normal(path).as_str()), expect) {
             (_, IfMatch::Any) | (None, IfMatch::Absent) => Ok(()),
