@@ -47,6 +47,8 @@ impl Lane for Workspace {
         match (row.kind.as_str(), RemotePath::parse(&row.key)) {
             ("entry", Ok(path)) => self.files.unreadable(path),
             ("frontier", _) => self.mirror.unreadable_frontier(),
+            // The next listing shows it again.
+            ("refused", _) => {}
             // A kind that is not known is of a newer version, which alone knows what it means.
             (kind, _) => {
                 let (kind, why) = (kind.to_string(), why.to_string());
