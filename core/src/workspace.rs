@@ -100,8 +100,8 @@ impl Lane for Workspace {
         match why {
             Why::Retry => self.files.retry_due(cx),
             Why::Disk => self.files.disk_again(),
-            // Both are looked at after each step.
-            Why::Seal | Why::Patience => {}
+            // These are looked at after each step.
+            Why::Seal | Why::Patience | Why::Deletes => {}
             why => self.mirror.wake(cx, &mut self.files, why),
         }
     }

@@ -1,0 +1,55 @@
+//! The brake on deletes counts what belongs together, however it is told.
+mod lab;
+use lab::*;
+use landfall_core::event::Part;
+use landfall_core::id::CallId;
+use landfall_core::time::Ms;
+
+/// 24 files, of which 12 may go without a person, and an open stream.
+fn streaming() -> (Lab, CallId) {
+    let names: Vec<String> = (0..24).map(|n| format!("/f{n:02}")).collect();
+    let files: Vec<(&str, u8)> = names.iter().map(String::as_str).zip(1..).collect();
+    let mut lab = Lab::streaming_in_step_with(&files);
+    let call = lab.request("stream after evt_100");
+    lab.part(call, Part::Opened);
+    lab.quiet_feed();
+    lab.wait(Ms::secs(3));
+    lab.story.clear();
+    (lab, call)
+}
+
+/// The stream tells that one file after the other was deleted.
+fn deletes(lab: &mut Lab, stream: CallId, files: std::ops::Range<u64>, between: Ms) {
+    for n in files {
+        let event = deleted(101 + n, &format!("/f{n:02}"));
+        lab.part(stream, Part::Event { event, inline: None });
+        lab.wait(between);
+        lab.part(stream, Part::Alive);
+    }
+}
+
+#[test]
+fn deletes_that_a_stream_tells_one_by_one_are_counted_together() {
+    let (mut lab, stream) = streaming();
+    deletes(&mut lab, stream, 0..13, Ms(100));
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.trash.len(), 0, "{}", lab.story);
+    assert_eq!(lab.status().brakes.len(), 1, "{}", lab.story);
+}
+
+#[test]
+fn deletes_of_the_last_minute_count_with_the_next() {
+    let (mut lab, stream) = streaming();
+    deletes(&mut lab, stream, 0..13, Ms::secs(3));
+    assert_eq!(lab.trash.len(), 12, "twelve may go, the next waits\n{}", lab.story);
+    assert_eq!(lab.status().brakes.len(), 1, "{}", lab.story);
+}
+
+#[test]
+fn one_delete_is_carried_out_a_moment_after_it_was_told() {
+    let (mut lab, stream) = streaming();
+    deletes(&mut lab, stream, 0..1, Ms(500));
+    assert_eq!(lab.trash.len(), 0);
+    lab.wait(Ms(500));
+    assert_eq!(lab.trash.len(), 1, "{}", lab.story);
+}
