@@ -1,7 +1,7 @@
 //! The brake on deletes counts what belongs together, however it is told.
 mod lab;
 use lab::*;
-use landfall_core::event::Part;
+use landfall_core::event::{Answer, Outcome, Part};
 use landfall_core::id::CallId;
 use landfall_core::time::Ms;
 
@@ -52,4 +52,29 @@ fn one_delete_is_carried_out_a_moment_after_it_was_told() {
     assert_eq!(lab.trash.len(), 0);
     lab.wait(Ms(500));
     assert_eq!(lab.trash.len(), 1, "{}", lab.story);
+}
+
+#[test]
+fn a_delete_told_by_a_feed_that_is_lost_before_its_tip_is_not_believed() {
+    let mut lab = Lab::in_step_with(&[("/a", 1), ("/b", 2)]);
+    // The server forgot the cursor, and begins at its oldest events: /a was deleted once.
+    feed(&mut lab, refused(404, "not_found", ""));
+    lab.answer("tip", tip(1));
+    let events = vec![deleted(2, "/a")];
+    feed(&mut lab, Outcome::Ok(Answer::Events { events, next: None }));
+    // Before it tells that /a was made again, it forgets the cursor once more; and the listing
+    // leaves /a out.
+    feed(&mut lab, refused(404, "not_found", ""));
+    lab.answer("tip", tip(103));
+    lab.page(&[listed("/b", 2)], None, None);
+    feed(&mut lab, no_events());
+    lab.wait(Ms::secs(20));
+    assert_eq!(lab.trash.len(), 0, "{}", lab.story);
+}
+
+fn feed(lab: &mut Lab, outcome: Outcome) {
+    while !lab.asked.iter().any(|(_, request)| show(request).starts_with("events")) {
+        lab.wait(Ms::secs(1));
+    }
+    lab.answer("events", outcome);
 }

@@ -393,6 +393,7 @@ impl Mirror {
         self.drop_frontier(cx);
         self.close_stream(cx);
         files.snapshot_open(false);
+        files.doubt_deletes(cx);
         self.at = None;
         self.sealing = None;
         self.at_tip = false;
