@@ -43,6 +43,8 @@ pub struct Options {
     pub totals: bool,
     /// Whether the server says hashes in listings and events.
     pub hashes: bool,
+    /// Whether names that differ only in case are one on the disk.
+    pub folding: bool,
     /// Requests at once.
     pub concurrency: u32,
     /// Requests in a second.
@@ -91,6 +93,8 @@ impl Options {
             bulk: rng.random_bool(0.5),
             totals: rng.random_bool(0.8),
             hashes: rng.random_bool(0.8),
+            // Drawn by itself, so that it moves nothing else.
+            folding: mix(seed ^ 0xf01d).is_multiple_of(4),
             concurrency: rng.random_range(1..17),
             per_second: *pick(&mut rng, &[5, 20, 100, 2_000]),
             latency: Ms(*pick(&mut rng, &[5, 30, 200, 800])),
@@ -147,8 +151,8 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  bulk reads: {}, totals: {}, hashes: {}",
-            self.bulk, self.totals, self.hashes
+            "  bulk reads: {}, totals: {}, hashes: {}, a disk that folds case: {}",
+            self.bulk, self.totals, self.hashes, self.folding
         )?;
         f.write_str("  faults, in parts per million of their addresses:")?;
         let mut none = true;

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod contract;
+mod deeds;
 pub mod disk;
 mod network;
 mod people;
@@ -74,6 +75,10 @@ enum Happening {
     Minute,
     /// A person takes away what was in the way.
     Unblock(RemotePath),
+    /// Something is taken back.
+    Later(u32),
+    /// A person looks at the status.
+    Look,
     /// The faults end.
     Heal,
 }
@@ -104,6 +109,8 @@ pub enum Planted {
     Leak,
     /// One effect, a deadline after step 100, is a millisecond off.
     Effect,
+    /// The lock refuses nobody.
+    NoLock,
 }
 
 /// The simulated world.
@@ -148,6 +155,13 @@ pub struct World {
     healed_at: Option<Tick>,
     in_step_at: Option<Tick>,
     people: people::People,
+    /// What is to be taken back, in the order in which it was done.
+    pending: BTreeMap<u32, deeds::Deed>,
+    deeds: u32,
+    /// A person looks at the status from time to time.
+    watching: bool,
+    /// The person saw the brake on deletes at the last look.
+    braked: bool,
     hash: Canon,
     effects: Vec<Effect>,
     moved: Vec<Moved>,
@@ -195,7 +209,7 @@ impl World {
             plan,
             now: Tick(1_000),
             server,
-            disk: Disk::default(),
+            disk: Disk::folding(options.folding),
             store: Store::default(),
             story,
             counts: Counts::default(),
@@ -218,6 +232,10 @@ impl World {
             healed_at: None,
             in_step_at: None,
             people: people::People::default(),
+            pending: BTreeMap::new(),
+            deeds: 0,
+            watching: false,
+            braked: false,
             hash: Canon::new(),
             effects: Vec::new(),
             moved: Vec::new(),
@@ -324,6 +342,8 @@ impl World {
             Happening::Edit => self.other_client(),
             Happening::Minute => self.minute(),
             Happening::Unblock(path) => self.unblock(&path),
+            Happening::Later(n) => self.take_back(n),
+            Happening::Look => self.person_looks(),
             Happening::Heal => self.heal(),
             Happening::Flush { .. }
             | Happening::Wake { .. }
@@ -336,6 +356,7 @@ impl World {
         self.plan.heal();
         self.healed_at = Some(self.now);
         self.story.say(self.now, || "The world is healed: nothing fails any more.".into());
+        self.deeds_heal();
         self.people_rest();
         match &self.machine {
             None => self.queue.push(self.now + Ms::secs(1), Happening::Start),
@@ -343,6 +364,7 @@ impl World {
                 let status = machine.status(self.both_clocks());
                 let in_step = status.units.iter().all(|unit| unit.in_step);
                 self.in_step_at = in_step.then_some(self.now);
+                self.oracles.quiet(self.now, in_step);
             }
         }
         // Requests that would never be answered stay so: the machine has to give them up.

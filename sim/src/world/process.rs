@@ -151,6 +151,7 @@ impl World {
             Effect::Note { decision, .. } => {
                 if self.healed_at.is_some() && matches!(decision, Decision::InStep { .. }) {
                     self.in_step_at.get_or_insert(self.now);
+                    self.oracles.quiet(self.now, true);
                 }
                 self.story.say(self.now, || format!("Landfall: {decision}."));
             }
