@@ -37,6 +37,9 @@ struct Args {
     /// Without any fault: what fails here fails for everybody.
     #[arg(long)]
     clean: bool,
+    /// Three quiet days: how little is done when there is nothing to do.
+    #[arg(long)]
+    idle: bool,
     /// Only the faults at these addresses, as `--shrink` prints them.
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     keep: Option<Vec<Address>>,
@@ -103,6 +106,9 @@ fn recipe(args: &Args, seed: u64) -> Recipe {
         recipe.options.only(&args.only);
     }
     recipe.options.without(without(args));
+    if args.idle {
+        recipe.options.idle();
+    }
     recipe.removed.clone_from(&args.drop);
     recipe.kept.clone_from(&args.keep);
     recipe.planted = planted(args);
@@ -161,6 +167,9 @@ fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {
     if args.clean {
         line.push_str(" --clean");
     }
+    if args.idle {
+        line.push_str(" --idle");
+    }
     let mut list = |flag: &str, items: Vec<String>| {
         if !items.is_empty() {
             line.push_str(&format!(" --{flag} {}", items.join(",")));
@@ -182,6 +191,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
         without: without(args).to_vec(),
         twice: args.twice,
         first: args.first,
+        idle: args.idle,
         planted: planted(args),
     };
     let bag = hunt.go(|failure| report(args, failure));
@@ -196,7 +206,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
     if let Some(worst) = bag.failures.iter().map(code).max() {
         return worst;
     }
-    let narrowed = !args.only.is_empty() || !without(args).is_empty() || args.first;
+    let narrowed = !args.only.is_empty() || !without(args).is_empty() || args.first || args.idle;
     let zeros = bag.zeros();
     if narrowed || zeros.is_empty() {
         return 0;

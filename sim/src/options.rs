@@ -114,6 +114,13 @@ impl Options {
         }
     }
 
+    /// Ten minutes of edits without a fault, then three days in which nothing happens.
+    pub fn idle(&mut self) {
+        self.rates = [0; KINDS];
+        self.chaos = Ms::mins(10);
+        self.healed = Ms::hours(72);
+    }
+
     /// Switches these kinds off.
     pub fn without(&mut self, kinds: &[Kind]) {
         for kind in kinds {

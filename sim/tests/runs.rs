@@ -14,6 +14,7 @@ fn hunt(seeds: std::ops::Range<u64>) -> Hunt {
         without: vec![],
         twice: true,
         first: false,
+        idle: false,
         planted: Planted::Nothing,
     }
 }

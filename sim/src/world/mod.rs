@@ -184,6 +184,8 @@ pub struct Counts {
     pub slept: Ms,
     /// Files that were read or exported.
     pub downloads: u64,
+    /// Requests that reached the server.
+    pub requests: u64,
 }
 
 impl World {
