@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use landfall_sim::faults::{Address, Kind};
+use landfall_sim::fleet::{Fleet, Night};
 use landfall_sim::hunt::{Failure, How, Hunt};
 use landfall_sim::run::{Recipe, Verdict, run};
 use landfall_sim::shrink::shrink;
@@ -28,6 +29,9 @@ struct Args {
     /// Hunt through many seeds on all cores.
     #[arg(long, value_name = "A..B", value_parser = range)]
     seeds: Option<Range<u64>>,
+    /// So many machines and one server, after a night: what does it cost the server?
+    #[arg(long, value_name = "N", conflicts_with_all = ["seed", "seeds"])]
+    fleet: Option<u64>,
     /// Only these kinds of faults.
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     only: Vec<Kind>,
@@ -84,6 +88,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     // A panic of the machine is a verdict, told where the run is told.
     std::panic::set_hook(Box::new(|_| {}));
+    if let Some(machines) = args.fleet {
+        return ExitCode::from(fleet(machines));
+    }
     let code = match (&args.seeds, args.seed) {
         (Some(seeds), _) => hunt(&args, seeds.clone()),
         (None, Some(seed)) => tell(&args, seed),
@@ -93,6 +100,22 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+fn fleet(machines: u64) -> u8 {
+    let mut code = 0;
+    for night in [Night::Asleep, Night::Off] {
+        for per_second in [u32::MAX, machines as u32] {
+            match (Fleet { machines, per_second, night }).run() {
+                Ok(morning) => println!("{night:?}, {per_second} requests a second: {morning}"),
+                Err(why) => {
+                    println!("{night:?}, {per_second} requests a second: {why}");
+                    code = 22;
+                }
+            }
+        }
+    }
+    code
 }
 
 /// The kinds that are switched off.

@@ -29,6 +29,8 @@ pub struct Options {
     pub mode: Mode,
     /// Files at the start.
     pub files: u32,
+    /// Whether the other client edits.
+    pub edits: bool,
     /// How long faults strike.
     pub chaos: Ms,
     /// How long the healed world has to converge.
@@ -86,6 +88,7 @@ impl Options {
             seed,
             mode,
             files: 40,
+            edits: true,
             chaos: Ms::hours(2),
             healed: Ms::mins(45),
             edit_every: Ms(rng.random_range(12_000..36_000)),

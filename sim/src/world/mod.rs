@@ -248,7 +248,9 @@ impl World {
         };
         world.populate();
         world.queue.push(world.now, Happening::Start);
-        world.queue.push(world.now + Ms(500), Happening::Edit);
+        if world.options.edits {
+            world.queue.push(world.now + Ms(500), Happening::Edit);
+        }
         world.queue.push(world.now + Ms::mins(1), Happening::Minute);
         world.queue.push(world.now + world.options.chaos, Happening::Heal);
         world
@@ -256,23 +258,33 @@ impl World {
 
     /// Lives on until the healed world has had its time, is in step, or an oracle speaks.
     pub fn live(&mut self) {
-        while !self.oracles.spoke() {
-            let Some(at) = self.queue.next_at() else {
-                return;
-            };
-            if self.over(at) {
-                return;
-            }
-            let Some((at, what)) = self.queue.pop() else {
-                return;
-            };
-            if at < self.asleep_until && !matches!(what, Happening::Edit) {
-                self.sleep_through(at, what);
-                continue;
-            }
-            self.now = at;
-            self.happen(what);
+        while !self.oracles.spoke() && self.next_at().is_some_and(|at| !self.over(at)) {
+            self.step();
         }
+    }
+
+    /// When the next thing happens.
+    pub fn next_at(&self) -> Option<Tick> {
+        self.queue.next_at()
+    }
+
+    /// The next thing happens.
+    pub fn step(&mut self) {
+        let Some((at, what)) = self.queue.pop() else {
+            return;
+        };
+        if at < self.asleep_until && !matches!(what, Happening::Edit) {
+            return self.sleep_through(at, what);
+        }
+        self.now = at;
+        self.happen(what);
+    }
+
+    /// Whether every file of the server is here, and no other.
+    pub fn mirrors(&self) -> bool {
+        let here = self.disk.files().map(|(path, file)| (path, file.content.hash));
+        let there = self.server.truth.files().map(|(path, _, content)| (path, content.hash));
+        here.eq(there)
     }
 
     /// The rolling hash of all steps.

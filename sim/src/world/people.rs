@@ -97,7 +97,7 @@ impl World {
 
     /// The other client does something.
     pub(super) fn other_client(&mut self) {
-        if self.healed_at.is_some() {
+        if self.healed_at.is_some() || !self.options.edits {
             return;
         }
         self.people.edits += 1;
@@ -180,6 +180,11 @@ impl World {
         if self.plan.strikes(Kind::Sleep, minute, 0).is_some() {
             self.sleep();
         }
+    }
+
+    /// The other client has gone home.
+    pub(crate) fn nobody_edits(&mut self) {
+        self.options.edits = false;
     }
 
     /// The lid is closed.

@@ -228,6 +228,13 @@ impl World {
         self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]));
     }
 
+    /// The computer is switched off in good order, and on again after so long.
+    pub(crate) fn switch_off(&mut self, wait: Ms) {
+        self.boot += 1;
+        self.asleep_until = self.now + wait;
+        self.gone(wait);
+    }
+
     /// The process is gone, and is started again after a while.
     fn gone(&mut self, wait: Ms) {
         self.machine = None;
