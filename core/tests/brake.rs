@@ -73,8 +73,43 @@ fn a_delete_told_by_a_feed_that_is_lost_before_its_tip_is_not_believed() {
 }
 
 fn feed(lab: &mut Lab, outcome: Outcome) {
-    while !lab.asked.iter().any(|(_, request)| show(request).starts_with("events")) {
+    until(lab, "events");
+    lab.answer("events", outcome);
+}
+
+#[test]
+fn a_file_that_two_listings_leave_out_is_asked_for_until_no_replica_can_lag_so_long() {
+    let mut lab = Lab::new().start();
+    let no_feed = || refused(404, "not_found", "");
+    lab.answer("tip", no_feed());
+    let call = lab.export(&[("/a", 1), ("/b", 2)]);
+    lab.done(call, Answer::Exported);
+    lab.page(&[], None, Some(2));
+    for _ in 0..2 {
+        until(&mut lab, "tip");
+        lab.answer("tip", no_feed());
+        lab.page(&[listed("/b", 2)], None, None);
+    }
+    until(&mut lab, "read /a");
+    lab.answer("read /a", refused(404, "not_found", ""));
+    lab.wait(Ms::secs(10));
+    assert_eq!(lab.trash.len(), 0, "it may be a replica that lags\n{}", lab.story);
+    for _ in 0..300 {
+        lab.wait(Ms::secs(2));
+        for asked in ["read /a", "tip"] {
+            if lab.asked.iter().any(|(_, request)| show(request).starts_with(asked)) {
+                lab.answer(asked, refused(404, "not_found", ""));
+            }
+        }
+        if lab.asked.iter().any(|(_, request)| show(request).starts_with("tree")) {
+            lab.page(&[listed("/b", 2)], None, None);
+        }
+    }
+    assert_eq!(lab.trash, ["/a"], "{}", lab.story);
+}
+
+fn until(lab: &mut Lab, asked: &str) {
+    while !lab.asked.iter().any(|(_, request)| show(request).starts_with(asked)) {
         lab.wait(Ms::secs(1));
     }
-    lab.answer("events", outcome);
 }
