@@ -203,9 +203,9 @@ fn stuck(world: &World) -> Option<(String, String)> {
         return Some((path.to_string(), wait()));
     }
     // Names that nobody can place have to be counted, all of them.
-    let refused = world.unplaceable() as u64;
-    if unit.refused_names != refused {
-        let why = format!("{} are counted, {refused} are there", unit.refused_names);
+    let refused = world.unplaceable();
+    if !refused.contains(&unit.refused_names) {
+        let why = format!("{} are counted, {refused:?} are there", unit.refused_names);
         return Some(("refused names".into(), why));
     }
     // What can not be placed or read for good is set aside, and hinders nothing else.
@@ -218,7 +218,7 @@ fn stuck(world: &World) -> Option<(String, String)> {
     if !unit.complete {
         return Some(("complete".into(), wait()));
     }
-    if !unit.in_step && unit.set_aside_count + refused == 0 {
+    if !unit.in_step && unit.set_aside_count + unit.refused_names == 0 {
         return Some(("in_step".into(), wait()));
     }
     None

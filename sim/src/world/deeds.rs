@@ -3,7 +3,7 @@
 //! or move, permissions, tokens. And what a person here does about the brake on deletes.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 
 use landfall_core::config::MaxDelete;
 use landfall_core::decision::Brake;
@@ -317,12 +317,16 @@ impl World {
         contested
     }
 
-    /// Names that the status has to count, because nobody can place them. Control directories
-    /// are nobody's business.
-    pub fn unplaceable(&self) -> usize {
+    /// How many names the status has to count, because nobody can place them. Of what lies deep
+    /// a listing may show the directory only, or beside it. Control directories are nobody's
+    /// business.
+    pub fn unplaceable(&self) -> RangeInclusive<u64> {
         let is_control =
             |name: &&String| name.split('/').any(|part| part.eq_ignore_ascii_case(CONTROL_DIR));
-        self.server.hostile().iter().filter(|name| !is_control(name)).count()
+        let names = self.server.hostile().iter().filter(|name| !is_control(name));
+        let (deep, flat): (Vec<_>, Vec<_>) = names.partition(|name| name.split('/').count() > 4);
+        let (deep, flat) = (deep.len() as u64, flat.len() as u64);
+        flat + deep.min(1)..=flat + 2 * deep
     }
 
     fn is_denied(&self, path: &RemotePath) -> bool {
@@ -344,8 +348,9 @@ impl World {
             }
         }
         if !self.server.access.denials.is_empty() {
-            let denied = self.server.truth.files().map(|(path, ..)| path);
-            excused.extend(denied.filter(|path| self.is_denied(path)).cloned());
+            // Also what is only here: whether it was deleted is not told any more.
+            let there = self.server.truth.files().map(|(path, ..)| path);
+            excused.extend(there.chain(&here).filter(|path| self.is_denied(path)).cloned());
         }
         excused
     }
