@@ -5,6 +5,8 @@
 //! listed. What the machine could not know yet when the world healed has some time to arrive.
 
 use landfall_core::effect::{Effect, Request};
+use landfall_core::event::{Event, Part};
+use landfall_core::id::CallId;
 use landfall_core::time::{Ms, Tick};
 
 use super::Ruling;
@@ -17,6 +19,9 @@ const WINDOW: Ms = Ms::mins(10);
 
 /// Requests of a window: a look at the feed every 24 s at most, and a few for the stream.
 const REQUESTS: u32 = 30;
+
+/// Requests of a window in which a stream stood all the time.
+const REQUESTS_BESIDE: u32 = 8;
 
 /// Commits of a window.
 const COMMITS: u32 = 4;
@@ -40,6 +45,10 @@ pub(super) struct Idle {
     listings: u32,
     /// A listing is under way: its pages are not idleness.
     excused: bool,
+    /// The open stream.
+    stream: Option<CallId>,
+    /// For some of the window there was none.
+    alone: bool,
 }
 
 impl Idle {
@@ -47,7 +56,8 @@ impl Idle {
     pub(super) fn quiet(&mut self, now: Tick) {
         if self.since.is_none() {
             let begun = now + SETTLED;
-            *self = Self { since: Some(now), begun, day: begun, ..Self::default() };
+            let stream = self.stream;
+            *self = Self { since: Some(now), begun, day: begun, stream, ..Self::default() };
         }
     }
 
@@ -56,11 +66,24 @@ impl Idle {
         self.since = None;
     }
 
+    pub(super) fn started(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn heard(&mut self, event: &Event) {
+        match event {
+            Event::Part { call, part: Part::Opened } => self.stream = Some(*call),
+            Event::Done { call, .. } if self.stream == Some(*call) => self.stream = None,
+            _ => {}
+        }
+    }
+
     pub(super) fn wanted(&mut self, now: Tick, effect: &Effect) -> Ruling {
         if self.since.is_none() || now < self.begun {
             return Ok(0);
         }
         let judged = self.roll(now)?;
+        self.alone |= self.stream.is_none();
         match effect {
             Effect::Ask { request, .. } => {
                 self.requests += 1;
@@ -90,12 +113,13 @@ impl Idle {
         }
         let (requests, commits, disk) = (self.requests, self.commits, self.disk);
         let excused = std::mem::take(&mut self.excused);
+        let alone = std::mem::take(&mut self.alone);
         (self.requests, self.commits, self.disk, self.begun) = (0, 0, 0, now);
         if excused {
             return Ok(0);
         }
         for (n, most, what) in [
-            (requests, REQUESTS, "requests"),
+            (requests, if alone { REQUESTS } else { REQUESTS_BESIDE }, "requests"),
             (commits, COMMITS, "commits"),
             (disk, DISK, "operations of the disk"),
         ] {

@@ -227,7 +227,7 @@ impl Oracles {
         self.deletes.gone();
         self.refetch.gone();
         self.permission.gone();
-        self.idle.busy();
+        self.idle.started();
     }
 
     /// A person allowed all deletes.
@@ -284,6 +284,7 @@ impl Oracles {
         self.manners.heard(now, event);
         self.refetch.heard(now, event);
         self.calls.heard(event);
+        self.idle.heard(event);
         let ruling = self.permission.heard(event, disk);
         self.rule(Oracle::ReadPermission, ruling);
         let ruling = self.blobs.heard(event, disk);
