@@ -52,6 +52,8 @@ pub enum Of {
     Entry(RemotePath),
     /// One directory that a traversal still has to list.
     Frontier(String),
+    /// One name that can not be placed.
+    Refused(String),
 }
 
 impl RowKey {
@@ -61,6 +63,7 @@ impl RowKey {
             Of::Mirror => "mirror",
             Of::Entry(_) => "entry",
             Of::Frontier(_) => "frontier",
+            Of::Refused(_) => "refused",
         }
     }
 
@@ -69,7 +72,7 @@ impl RowKey {
         match &self.of {
             Of::Mirror => "",
             Of::Entry(path) => path.as_str(),
-            Of::Frontier(dir) => dir,
+            Of::Frontier(name) | Of::Refused(name) => name,
         }
     }
 }
@@ -92,6 +95,8 @@ pub enum Value {
     Entry(RemotePath, EntryRow),
     /// A directory that is still to be listed.
     Frontier(String, FrontierRow),
+    /// A name from the server that can not be placed.
+    Refused(String, RefusedRow),
 }
 
 /// Where a mirror stands.
@@ -188,6 +193,13 @@ pub struct FrontierRow {
     pub reached: Option<String>,
 }
 
+/// A name that can not be placed.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct RefusedRow {
+    /// The last traversal that showed it.
+    pub seen: u32,
+}
+
 /// What is known of a path. See [`Entry`](crate::files::entry::Entry).
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct EntryRow {
@@ -220,6 +232,7 @@ impl Row {
             Value::Mirror(_) => Of::Mirror,
             Value::Entry(path, _) => Of::Entry(path.clone()),
             Value::Frontier(dir, _) => Of::Frontier(dir.clone()),
+            Value::Refused(name, _) => Of::Refused(name.clone()),
         };
         RowKey { unit: self.unit, of }
     }
@@ -230,6 +243,7 @@ impl Row {
             Value::Mirror(row) => serde_json::to_string(row),
             Value::Entry(_, row) => serde_json::to_string(row),
             Value::Frontier(_, row) => serde_json::to_string(row),
+            Value::Refused(_, row) => serde_json::to_string(row),
         };
         let key = self.key();
         StoredRow {
@@ -258,6 +272,7 @@ impl Row {
                 Value::Entry(path, json(&stored.json)?)
             }
             "frontier" => Value::Frontier(stored.key.clone(), json(&stored.json)?),
+            "refused" => Value::Refused(stored.key.clone(), json(&stored.json)?),
             other => return Err(RowError::Kind(other.to_string())),
         };
         Ok(Self { unit: stored.unit, value })

@@ -39,6 +39,8 @@ pub enum Why {
     Disk,
     /// Seal what was placed.
     Seal,
+    /// Count the deletes that were gathered.
+    Deletes,
     /// Nothing moved for a while.
     Watchdog,
     /// `--once` gives up.

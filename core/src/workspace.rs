@@ -47,6 +47,8 @@ impl Lane for Workspace {
         match (row.kind.as_str(), RemotePath::parse(&row.key)) {
             ("entry", Ok(path)) => self.files.unreadable(path),
             ("frontier", _) => self.mirror.unreadable_frontier(),
+            // The next listing shows it again.
+            ("refused", _) => {}
             // A kind that is not known is of a newer version, which alone knows what it means.
             (kind, _) => {
                 let (kind, why) = (kind.to_string(), why.to_string());
@@ -98,8 +100,8 @@ impl Lane for Workspace {
         match why {
             Why::Retry => self.files.retry_due(cx),
             Why::Disk => self.files.disk_again(),
-            // Both are looked at after each step.
-            Why::Seal | Why::Patience => {}
+            // These are looked at after each step.
+            Why::Seal | Why::Patience | Why::Deletes => {}
             why => self.mirror.wake(cx, &mut self.files, why),
         }
     }

@@ -51,6 +51,7 @@ fn the_brake_on_deletes_holds_after_a_restart() {
     while !lab.held.is_empty() {
         lab.release();
     }
+    lab.wait(Ms::secs(2));
     assert_eq!(lab.disk.len(), 40, "{} files were trashed past a limit of 5", lab.trash.len());
 }
 
@@ -132,6 +133,7 @@ fn a_hold_ends_when_the_file_is_back() {
     lab.wait(Ms::secs(40));
     let events = (0..2).map(|n| deleted(101 + n, &format!("/f{n:02}"))).collect();
     lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms::secs(2));
     assert_eq!(lab.status().brakes.len(), 1);
     // The server takes it back.
     lab.wait(Ms::secs(40));

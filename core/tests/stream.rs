@@ -36,7 +36,8 @@ fn event(lab: &mut Lab, call: CallId, event: FeedEvent, inline: Option<(u32, u8)
 #[test]
 fn an_event_with_its_bytes_is_placed_at_once() {
     // Must show: evt_101 brings /a with its bytes, which are placed in the same step, without
-    // a request; evt_102 deletes it, and the file goes to the trash. The feed is not asked.
+    // a request; evt_102 deletes it, and a second later the file goes to the
+    // trash. The feed is not asked.
     let (mut lab, call) = streaming(&[("/a", 1), ("/b", 1)]);
     event(&mut lab, call, updated(101, "/a", 2), Some((0, 2)));
     assert_eq!(lab.disk.get("/a"), Some(&hash(2)));

@@ -26,6 +26,8 @@ pub struct Hunt {
     pub twice: bool,
     /// Stop at the first failure.
     pub first: bool,
+    /// Three quiet days instead of two bad hours.
+    pub idle: bool,
     /// The planted defect of the simulator.
     pub planted: Planted,
 }
@@ -82,6 +84,9 @@ impl Hunt {
             recipe.options.only(&self.only);
         }
         recipe.options.without(&self.without);
+        if self.idle {
+            recipe.options.idle();
+        }
         recipe.planted = self.planted;
         recipe
     }

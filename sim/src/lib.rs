@@ -23,6 +23,7 @@
 //! 25 a fault kind never struck or an oracle never had anything to judge; 2 usage.
 
 pub mod faults;
+pub mod fleet;
 pub mod hunt;
 pub mod options;
 pub mod oracles;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use landfall_sim::faults::{Address, Kind};
+use landfall_sim::fleet::{Fleet, Night};
 use landfall_sim::hunt::{Failure, How, Hunt};
 use landfall_sim::run::{Recipe, Verdict, run};
 use landfall_sim::shrink::shrink;
@@ -28,6 +29,9 @@ struct Args {
     /// Hunt through many seeds on all cores.
     #[arg(long, value_name = "A..B", value_parser = range)]
     seeds: Option<Range<u64>>,
+    /// So many machines and one server, after a night: what does it cost the server?
+    #[arg(long, value_name = "N", conflicts_with_all = ["seed", "seeds"])]
+    fleet: Option<u64>,
     /// Only these kinds of faults.
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     only: Vec<Kind>,
@@ -37,6 +41,9 @@ struct Args {
     /// Without any fault: what fails here fails for everybody.
     #[arg(long)]
     clean: bool,
+    /// Three quiet days: how little is done when there is nothing to do.
+    #[arg(long)]
+    idle: bool,
     /// Only the faults at these addresses, as `--shrink` prints them.
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     keep: Option<Vec<Address>>,
@@ -81,6 +88,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     // A panic of the machine is a verdict, told where the run is told.
     std::panic::set_hook(Box::new(|_| {}));
+    if let Some(machines) = args.fleet {
+        return ExitCode::from(fleet(machines));
+    }
     let code = match (&args.seeds, args.seed) {
         (Some(seeds), _) => hunt(&args, seeds.clone()),
         (None, Some(seed)) => tell(&args, seed),
@@ -90,6 +100,22 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+fn fleet(machines: u64) -> u8 {
+    let mut code = 0;
+    for night in [Night::Asleep, Night::Off] {
+        for per_second in [u32::MAX, machines as u32] {
+            match (Fleet { machines, per_second, night }).run() {
+                Ok(morning) => println!("{night:?}, {per_second} requests a second: {morning}"),
+                Err(why) => {
+                    println!("{night:?}, {per_second} requests a second: {why}");
+                    code = 22;
+                }
+            }
+        }
+    }
+    code
 }
 
 /// The kinds that are switched off.
@@ -103,6 +129,9 @@ fn recipe(args: &Args, seed: u64) -> Recipe {
         recipe.options.only(&args.only);
     }
     recipe.options.without(without(args));
+    if args.idle {
+        recipe.options.idle();
+    }
     recipe.removed.clone_from(&args.drop);
     recipe.kept.clone_from(&args.keep);
     recipe.planted = planted(args);
@@ -161,6 +190,9 @@ fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {
     if args.clean {
         line.push_str(" --clean");
     }
+    if args.idle {
+        line.push_str(" --idle");
+    }
     let mut list = |flag: &str, items: Vec<String>| {
         if !items.is_empty() {
             line.push_str(&format!(" --{flag} {}", items.join(",")));
@@ -182,6 +214,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
         without: without(args).to_vec(),
         twice: args.twice,
         first: args.first,
+        idle: args.idle,
         planted: planted(args),
     };
     let bag = hunt.go(|failure| report(args, failure));
@@ -196,7 +229,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
     if let Some(worst) = bag.failures.iter().map(code).max() {
         return worst;
     }
-    let narrowed = !args.only.is_empty() || !without(args).is_empty() || args.first;
+    let narrowed = !args.only.is_empty() || !without(args).is_empty() || args.first || args.idle;
     let zeros = bag.zeros();
     if narrowed || zeros.is_empty() {
         return 0;

@@ -29,6 +29,8 @@ pub struct Options {
     pub mode: Mode,
     /// Files at the start.
     pub files: u32,
+    /// Whether the other client edits.
+    pub edits: bool,
     /// How long faults strike.
     pub chaos: Ms,
     /// How long the healed world has to converge.
@@ -43,6 +45,8 @@ pub struct Options {
     pub totals: bool,
     /// Whether the server says hashes in listings and events.
     pub hashes: bool,
+    /// Whether names that differ only in case are one on the disk.
+    pub folding: bool,
     /// Requests at once.
     pub concurrency: u32,
     /// Requests in a second.
@@ -84,6 +88,7 @@ impl Options {
             seed,
             mode,
             files: 40,
+            edits: true,
             chaos: Ms::hours(2),
             healed: Ms::mins(45),
             edit_every: Ms(rng.random_range(12_000..36_000)),
@@ -91,6 +96,8 @@ impl Options {
             bulk: rng.random_bool(0.5),
             totals: rng.random_bool(0.8),
             hashes: rng.random_bool(0.8),
+            // Drawn by itself, so that it moves nothing else.
+            folding: mix(seed ^ 0xf01d).is_multiple_of(4),
             concurrency: rng.random_range(1..17),
             per_second: *pick(&mut rng, &[5, 20, 100, 2_000]),
             latency: Ms(*pick(&mut rng, &[5, 30, 200, 800])),
@@ -108,6 +115,13 @@ impl Options {
                 *rate = kind.usual();
             }
         }
+    }
+
+    /// Ten minutes of edits without a fault, then three days in which nothing happens.
+    pub fn idle(&mut self) {
+        self.rates = [0; KINDS];
+        self.chaos = Ms::mins(10);
+        self.healed = Ms::hours(72);
     }
 
     /// Switches these kinds off.
@@ -147,8 +161,8 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  bulk reads: {}, totals: {}, hashes: {}",
-            self.bulk, self.totals, self.hashes
+            "  bulk reads: {}, totals: {}, hashes: {}, a disk that folds case: {}",
+            self.bulk, self.totals, self.hashes, self.folding
         )?;
         f.write_str("  faults, in parts per million of their addresses:")?;
         let mut none = true;

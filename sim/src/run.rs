@@ -202,14 +202,23 @@ fn stuck(world: &World) -> Option<(String, String)> {
     if let Some(path) = differing(world) {
         return Some((path.to_string(), wait()));
     }
-    if unit.set_aside_count > 0 {
-        let item = unit.set_aside.first().map_or("set aside", |(path, _)| path.as_str());
+    // Names that nobody can place have to be counted, all of them.
+    let refused = world.unplaceable();
+    if !refused.contains(&unit.refused_names) {
+        let why = format!("{} are counted, {refused:?} are there", unit.refused_names);
+        return Some(("refused names".into(), why));
+    }
+    // What can not be placed or read for good is set aside, and hinders nothing else.
+    let excused = world.excused();
+    let aside = unit.set_aside.iter().find(|(path, _)| !excused.contains(path.as_str()));
+    if unit.set_aside_count > excused.len() as u64 || aside.is_some() {
+        let item = aside.map_or("set aside", |(path, _)| path.as_str());
         return Some((item.to_owned(), wait()));
     }
     if !unit.complete {
         return Some(("complete".into(), wait()));
     }
-    if !unit.in_step {
+    if !unit.in_step && unit.set_aside_count + unit.refused_names == 0 {
         return Some(("in_step".into(), wait()));
     }
     None
@@ -234,7 +243,11 @@ fn describe(unit: &WorkspaceStatus) -> String {
 /// changed the path afterwards.
 fn differing(world: &World) -> Option<RemotePath> {
     let truth = &world.server.truth;
+    let apart = world.excused();
     let excused = |path: &RemotePath| {
+        if apart.contains(path) {
+            return true;
+        }
         let Some(touch) = world.touched(path) else {
             return false;
         };

@@ -14,6 +14,7 @@ fn hunt(seeds: std::ops::Range<u64>) -> Hunt {
         without: vec![],
         twice: true,
         first: false,
+        idle: false,
         planted: Planted::Nothing,
     }
 }
@@ -125,4 +126,21 @@ fn a_hunt_of_clean_runs_finds_nothing_and_says_what_was_not_tried() {
     assert!(bag.failures.is_empty(), "{:?}", bag.failures);
     assert!(bag.zeros().contains(&"no cut-body ever struck".to_owned()));
     assert!(bag.fewest >= 500, "{} steps in an hour", bag.fewest);
+}
+
+#[test]
+fn a_second_process_that_no_lock_refuses_is_found() {
+    // Planted: the lock refuses nobody. The disk still works for the first process when the
+    // second has begun.
+    let mut recipe = short(7);
+    recipe.options.rates[Kind::SecondStart as usize] = 1_000_000;
+    recipe.options.rates[Kind::DiskSlow as usize] = 1_000_000;
+    let refused = run(&recipe);
+    assert!(matches!(refused.verdict, Verdict::InStep(_)), "{}", refused.verdict);
+    let story = refused.story.to_string();
+    assert!(story.contains("A second process starts, and the lock refuses it."), "{story}");
+
+    recipe.planted = Planted::NoLock;
+    let Verdict::Unsafe(found) = run(&recipe).verdict else { panic!("two wrote at once") };
+    assert_eq!(found.oracle, Oracle::OneWriter);
 }

@@ -349,8 +349,9 @@ impl Files {
                     slot.entry.hold = None;
                 });
             }
-            // Two listings left it out, and it is not there when asked for by name.
-            Remote::Unknown(at) if gone => {
+            // Two listings left it out, and it is not there when asked for by name, for longer
+            // than a replica lags.
+            Remote::Unknown(at) if lagged => {
                 let at = *at;
                 self.testified(cx, path, at);
                 self.update(cx, path, |slot| {

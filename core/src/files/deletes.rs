@@ -1,37 +1,96 @@
 //! Deletes are counted before the first is carried out.
 //!
-//! A cycle of deletes ends where the feed reaches its tip or a traversal ends. Until then
-//! they are only collected. If they are more than [`MaxDelete`](crate::config::MaxDelete)
-//! allows, all of them are held and a person has to decide.
+//! A cycle of deletes ends where the feed reaches its tip or a traversal ends, and no further
+//! delete was told for a moment: a stream tells each file of a directory that goes by itself,
+//! and each would be a cycle of one. Until then they are only collected. If they are more than
+//! [`MaxDelete`](crate::config::MaxDelete) allows, those of the last minute included, all of
+//! them are held and a person has to decide.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::entry::Hold;
+use super::entry::{Hold, Local, Remote, Version};
 use super::{Files, Standing};
 use crate::decision::{Brake, Decision};
 use crate::engine::Cx;
+use crate::path::RemotePath;
+use crate::time::{Ms, Tick};
+use crate::timers::Why;
+
+/// Deletes that are told within this after one another are one deed.
+const TOGETHER: Ms = Ms::secs(1);
+
+/// No delete waits longer than this for others.
+const LONGEST: Ms = Ms::secs(30);
+
+/// Deletes that were let go so lately count with those that wait.
+const LATELY: Ms = Ms::mins(1);
+
+/// The deletes of a cycle that is not over, and of those that were.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Gathered {
+    /// When the first and the last of those that wait were told, and how many there were.
+    since: Option<(Tick, Tick, usize)>,
+    /// When how many were let go.
+    lately: VecDeque<(Tick, u64)>,
+}
 
 impl Files {
     /// Ends the cycle: lets its deletes go, or holds them all.
     pub fn end_cycle(&mut self, cx: &mut Cx<'_>) {
+        if self.deletes.is_empty() {
+            self.gathered.since = None;
+            return cx.no_wake(Why::Deletes);
+        }
         // A path that was not looked at yet may be one more delete: the count is not over.
         let looking = || self.jobs.values().any(|job| matches!(job, super::Job::Look(_)));
-        if self.deletes.is_empty() || !self.to_look.is_empty() || looking() {
+        if !self.to_look.is_empty() || looking() {
             return;
         }
-        let deletes = self.deletes.len() as u64 + self.standing(Standing::Held);
-        let allowed = self.max_delete.allowed(self.based);
+        let over = self.gathered.over_at(cx.now.tick, self.deletes.len());
+        if over > cx.now.tick {
+            return cx.wake_at(Why::Deletes, over);
+        }
+        let waiting = self.deletes.len() as u64;
+        let lately = self.gathered.lately(cx.now.tick);
+        let deletes = waiting + lately + self.standing(Standing::Held);
+        let known = self.based + lately;
+        let allowed = self.max_delete.allowed(known);
+        self.gathered.since = None;
         if deletes <= allowed {
             // Unique over runs, so that one cycle's trash is never mixed with another's.
             self.cycles = (u64::from(cx.engine.run) << 32) | ((self.cycles + 1) & 0xffff_ffff);
             self.to_remove.append(&mut self.deletes);
+            self.gathered.lately.push_back((cx.now.tick, waiting));
             return;
         }
-        let brake = Brake::MaxDelete { deletes, allowed, known: self.based };
+        let brake = Brake::MaxDelete { deletes, allowed, known };
         cx.note(Decision::Braked(brake));
         let paths: Vec<_> = self.deletes.iter().cloned().collect();
         for path in paths {
             self.update(cx, &path, |slot| slot.entry.hold = Some(Hold::MaxDelete));
+        }
+    }
+
+    /// The feed was lost. It may have been telling its oldest events again, and have been lost
+    /// before it told that what it deleted was made anew. So deletes that were not carried out are
+    /// forgotten: the listing that follows, and the one after it, tell them again.
+    pub fn doubt_deletes(&mut self, cx: &mut Cx<'_>) {
+        let here = |local: &Local| matches!(local, Local::File { .. } | Local::Unknown);
+        let told: Vec<RemotePath> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| matches!(slot.entry.remote, Remote::Absent(_)))
+            .filter(|(_, slot)| slot.entry.base.is_some() && here(&slot.entry.local))
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in told {
+            self.update(cx, &path, |slot| {
+                let at = slot.entry.remote.at();
+                if let Some(Version { revision, hash }) = slot.entry.base.clone() {
+                    slot.entry.remote = Remote::File { revision, hash: Some(hash), at };
+                }
+            });
         }
     }
 
@@ -43,5 +102,26 @@ impl Files {
             allowed: self.max_delete.allowed(self.based),
             known: self.based,
         })
+    }
+}
+
+impl Gathered {
+    /// When the deletes that wait, so many now, are complete.
+    fn over_at(&mut self, now: Tick, waiting: usize) -> Tick {
+        let (first, last) = match self.since {
+            Some((first, last, before)) if before == waiting => (first, last),
+            Some((first, ..)) => (first, now),
+            None => (now, now),
+        };
+        self.since = Some((first, last, waiting));
+        (last + TOGETHER).min(first + LONGEST)
+    }
+
+    /// How many were let go within the last minute.
+    fn lately(&mut self, now: Tick) -> u64 {
+        while self.lately.front().is_some_and(|(at, _)| *at + LATELY <= now) {
+            self.lately.pop_front();
+        }
+        self.lately.iter().map(|(_, n)| n).sum()
     }
 }

@@ -140,6 +140,7 @@ pub struct Files {
     to_remove: BTreeSet<RemotePath>,
     /// Deletes of this cycle. They wait until it is over and they can be counted.
     deletes: BTreeSet<RemotePath>,
+    gathered: deletes::Gathered,
     /// Paths of disk operations under way.
     busy: BTreeSet<RemotePath>,
     retry: BTreeSet<(Tick, RemotePath)>,
@@ -197,6 +198,7 @@ impl Files {
             to_store: BTreeSet::new(),
             to_remove: BTreeSet::new(),
             deletes: BTreeSet::new(),
+            gathered: deletes::Gathered::default(),
             busy: BTreeSet::new(),
             retry: BTreeSet::new(),
             tombstones: None,

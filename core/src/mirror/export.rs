@@ -5,7 +5,8 @@
 //! has its own time, well below the watchdog's; it is begun once; and whatever arrived is kept
 //! when it yields to the tree.
 
-use super::{AGAIN, Mirror, Name, PATIENCE, State};
+use super::names::Name;
+use super::{AGAIN, Mirror, PATIENCE, State};
 use crate::decision::{Decision, Yield};
 use crate::effect::Request;
 use crate::engine::Cx;

@@ -1,7 +1,8 @@
 //! The feed: where it stands, and what it says.
 
+use super::names::Name;
 use super::stream::RARELY;
-use super::{AGAIN, Mirror, Name, PATIENCE, State};
+use super::{AGAIN, Mirror, PATIENCE, State};
 use crate::config::Bootstrap;
 use crate::decision::{Decision, FeedLoss};
 use crate::effect::Request;

@@ -69,8 +69,7 @@ impl Mirror {
         };
         files.snapshot_open(false);
         if !traversal.partial {
-            self.refused.retain(|_, seen| *seen == traversal.id);
-            self.count_refused(cx);
+            self.forget_names_before(cx, traversal.id);
         }
         if believed {
             self.doubts = 0;

@@ -34,7 +34,6 @@ use crate::fault::Fault;
 use crate::files::Files;
 use crate::files::entry::Ordinal;
 use crate::id::{CallId, CommitSeq};
-use crate::path::{PathError, RemotePath};
 use crate::policy::Backoff;
 use crate::row::{FrontierRow, MirrorRow, Position, Value};
 use crate::time::{Ms, Tick, Wall};
@@ -46,6 +45,7 @@ pub use tree::FRONTIER_MAX;
 mod export;
 mod feed;
 mod finish;
+mod names;
 pub mod stream;
 mod tree;
 mod watch;
@@ -55,19 +55,6 @@ const PATIENCE: Ms = Ms::secs(30);
 
 /// How long the lane waits before it asks for the same thing again.
 const AGAIN: Backoff = Backoff { base: Ms::secs(1), cap: Ms::secs(60) };
-
-/// Names that are remembered as refused. More are still refused, but not told apart.
-const REFUSED_MAX: usize = 10_000;
-
-/// What a name from the server is to this mirror.
-enum Name {
-    /// A file that belongs here.
-    Good(RemotePath),
-    /// Outside of the remote directory that is mirrored, or in a control directory.
-    Foreign,
-    /// It can not be placed. `first`: it was not met before in this traversal.
-    Refused { first: bool },
-}
 
 /// Where the lane stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -183,6 +170,9 @@ impl Mirror {
             Value::Frontier(dir, row) => {
                 self.dirs.insert(dir.clone());
                 self.frontier.insert(row.order, (dir, row));
+            }
+            Value::Refused(name, row) => {
+                self.refused.insert(name, row.seen);
             }
             Value::Entry(..) => {}
         }
@@ -376,40 +366,6 @@ impl Mirror {
         self.store(cx, row);
     }
 
-    /// What a name from the server is to this mirror.
-    fn judge_name(&mut self, cx: &mut Cx<'_>, name: &str, traversal: u32) -> Name {
-        match RemotePath::parse(name) {
-            Ok(path) if path.is_below(&self.config.base) => Name::Good(path),
-            Ok(_) => Name::Foreign,
-            // A control directory of another mirror is no trouble of this one.
-            Err(PathError::Control) => Name::Foreign,
-            Err(why) => {
-                let before = self.refused.get(name).copied();
-                if before.is_none() && self.refused.len() >= REFUSED_MAX {
-                    return Name::Refused { first: true };
-                }
-                self.refused.insert(name.into(), traversal);
-                if before.is_none() {
-                    cx.note(Decision::NameRefused { name: name.into(), why });
-                    self.count_refused(cx);
-                }
-                Name::Refused { first: before != Some(traversal) }
-            }
-        }
-    }
-
-    /// A name that was refused is not there any more.
-    fn forget_name(&mut self, cx: &mut Cx<'_>, name: &str) {
-        if self.refused.remove(name).is_some() {
-            self.count_refused(cx);
-        }
-    }
-
-    fn count_refused(&mut self, cx: &mut Cx<'_>) {
-        let refused = self.refused.len() as u64;
-        self.change(cx, |row| row.refused_names = refused);
-    }
-
     /// The point of the feed up to which events were taken in.
     fn horizon(&self) -> Ordinal {
         let n = match &self.at {
@@ -437,6 +393,7 @@ impl Mirror {
         self.drop_frontier(cx);
         self.close_stream(cx);
         files.snapshot_open(false);
+        files.doubt_deletes(cx);
         self.at = None;
         self.sealing = None;
         self.at_tip = false;

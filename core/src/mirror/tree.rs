@@ -9,7 +9,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{AGAIN, Mirror, Name, PATIENCE, State};
+use super::names::Name;
+use super::{AGAIN, Mirror, PATIENCE, State};
 use crate::decision::{Brake, Decision};
 use crate::effect::Request;
 use crate::engine::Cx;

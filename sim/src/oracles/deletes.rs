@@ -48,6 +48,8 @@ struct Page {
     /// The last path that it covers; `None`: it covers all that follow.
     upto: Option<String>,
     shown: BTreeSet<String>,
+    /// Directories. One of the name of a file does not show the file.
+    dirs: BTreeSet<String>,
 }
 
 impl Deletes {
@@ -70,20 +72,23 @@ impl Deletes {
             Answer::Listed { next, .. } => next.clone(),
             _ => None,
         };
-        let mut shown = BTreeSet::new();
+        let (mut shown, mut dirs) = (BTreeSet::new(), BTreeSet::new());
         for piece in pieces {
             match piece {
                 Piece::File(sent) => {
-                    shown.insert(sent.path.as_str().to_owned());
+                    shown.insert(sent.path.clone());
                 }
                 Piece::Part(Part::Entries(entries)) => {
-                    shown.extend(entries.iter().map(|entry| entry.path.clone()));
+                    for entry in entries {
+                        let set = if entry.kind == "dir" { &mut dirs } else { &mut shown };
+                        set.insert(entry.path.clone());
+                    }
                 }
                 Piece::Part(_) => {}
             }
         }
         let dir = dir.strip_suffix('/').unwrap_or(dir).to_owned();
-        self.pages.insert(call, Page { dir, depth, after, upto, shown });
+        self.pages.insert(call, Page { dir, depth, after, upto, shown, dirs });
     }
 
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
@@ -201,13 +206,13 @@ impl Page {
         }
         let rest = &path.as_str()[self.dir.len() + 1..];
         // Deeper than the page goes, the directory speaks for what is in it.
-        let key = match rest.match_indices('/').nth(self.depth.saturating_sub(1)) {
-            Some((end, _)) => &path.as_str()[..self.dir.len() + 1 + end],
-            None => path.as_str(),
+        let (key, shown) = match rest.match_indices('/').nth(self.depth.saturating_sub(1)) {
+            Some((end, _)) => (&path.as_str()[..self.dir.len() + 1 + end], &self.dirs),
+            None => (path.as_str(), &self.shown),
         };
         key > self.after.as_str()
             && self.upto.as_deref().is_none_or(|upto| key <= upto)
-            && !self.shown.contains(key)
+            && !shown.contains(key)
     }
 }
 

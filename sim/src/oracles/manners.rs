@@ -1,12 +1,13 @@
-//! Manners: no request while the server asked for a pause, and never too many at once or in
-//! a second.
+//! Manners: no request while the server asked for a pause, never too many at once or in a second,
+//! no spinning on a token that is refused, and no file asked for again and again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use landfall_core::effect::{Effect, Request};
 use landfall_core::event::{Event, Outcome, Part};
 use landfall_core::fault::Fault;
 use landfall_core::id::CallId;
+use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Tick};
 
 use super::Ruling;
@@ -20,10 +21,21 @@ pub(super) struct Manners {
     lately: VecDeque<Tick>,
     pause: Tick,
     listings: VecDeque<Tick>,
+    /// Requests since the server refused the token, and nothing but that, by minutes.
+    refused: Option<(Tick, u32)>,
+    /// When the count of reads was begun, and the reads of each path since then.
+    reads: (Tick, BTreeMap<RemotePath, u32>),
 }
 
 /// So often may the root be listed in ten minutes, failed attempts included.
 const LISTINGS: usize = 60;
+
+/// So often may a server be asked within a minute that answers nothing but 401, beside what it
+/// was asked at once when the first of them came.
+const REFUSED: u32 = 12;
+
+/// So often may one file be read in ten minutes.
+const READS: u32 = 60;
 
 impl Manners {
     pub(super) fn new(concurrency: u32, per_second: u32) -> Self {
@@ -34,6 +46,8 @@ impl Manners {
             lately: VecDeque::new(),
             pause: Tick(0),
             listings: VecDeque::new(),
+            refused: None,
+            reads: (Tick(0), BTreeMap::new()),
         }
     }
 
@@ -43,6 +57,8 @@ impl Manners {
         self.lately.clear();
         self.pause = Tick(0);
         self.listings.clear();
+        self.refused = None;
+        self.reads.1.clear();
     }
 
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
@@ -55,6 +71,13 @@ impl Manners {
         };
         if !self.under_way.remove(call) {
             return;
+        }
+        match outcome {
+            Outcome::Failed { why: Fault::Unauthorized, .. } => {
+                self.refused.get_or_insert((now, 0));
+            }
+            Outcome::Failed { why, .. } if !why.was_answered() => {}
+            _ => self.refused = None,
         }
         if let Outcome::Failed { why: Fault::Throttled, retry_after: Some(after), .. } = outcome {
             let after = Ms(after.0.clamp(1_000, 60_000));
@@ -79,10 +102,48 @@ impl Manners {
         }
     }
 
+    /// A token that is refused is not tried again and again.
+    fn token(&mut self, now: Tick) -> Ruling {
+        let Some((since, asked)) = &mut self.refused else { return Ok(0) };
+        if *since + Ms::mins(1) <= now {
+            (*since, *asked) = (now, 0);
+        }
+        *asked += 1;
+        if *asked > REFUSED {
+            let detail = format!("{asked} requests within a minute, and every answer is 401");
+            return Err(("401".into(), detail));
+        }
+        Ok(1)
+    }
+
+    /// A file that can not be had, or not be placed, is not asked for all the time.
+    fn read(&mut self, now: Tick, request: &Request) -> Ruling {
+        let paths = match request {
+            Request::Read { path } => std::slice::from_ref(path),
+            Request::ReadMany { paths } => paths,
+            _ => return Ok(0),
+        };
+        let (since, reads) = &mut self.reads;
+        if *since + Ms::mins(10) <= now {
+            *since = now;
+            reads.clear();
+        }
+        for path in paths {
+            let n = reads.entry(path.clone()).or_default();
+            *n += 1;
+            if *n > READS {
+                return Err((path.to_string(), format!("{path} is read {n} times in ten minutes")));
+            }
+        }
+        Ok(1)
+    }
+
     pub(super) fn wanted(&mut self, now: Tick, effect: &Effect) -> Ruling {
         let call = match effect {
             Effect::Ask { call, request, .. } => {
                 self.listing(now, request)?;
+                self.token(now)?;
+                self.read(now, request)?;
                 *call
             }
             Effect::Cancel { call } => {

@@ -6,14 +6,18 @@
 //! something to judge, so that one that never has is found out.
 
 mod blobs;
+mod brake;
 mod bytes;
 mod calls;
 mod commits;
 mod cursor;
 mod deletes;
+mod idle;
 mod manners;
+mod permission;
 mod refetch;
 mod rollback;
+mod root;
 mod seal;
 mod stop;
 
@@ -70,6 +74,16 @@ oracles! {
     Calls = "calls";
     /// No request while the server asked for a pause, and never too many.
     Manners = "manners";
+    /// Nothing outside of the root or below a control directory is touched.
+    RootSafe = "root-safe";
+    /// What may not be read any more stays where it is.
+    ReadPermission = "read-permission";
+    /// Too many deletes at once wait for a person, and the status says so.
+    DeleteBrake = "delete-brake";
+    /// Only the process that holds the lock touches the disk.
+    OneWriter = "one-writer";
+    /// Where nothing happens, hardly anything is done.
+    Idle = "idle";
     /// Commits are counted without a gap and in order.
     CommitOrder = "commit-order";
     /// What is durably there is not downloaded again, and an export is not begun again.
@@ -129,6 +143,10 @@ pub struct Oracles {
     commits: commits::Commits,
     refetch: refetch::Refetch,
     stop: stop::Stop,
+    brake: brake::Brake,
+    permission: permission::Permission,
+    idle: idle::Idle,
+    run: u32,
 }
 
 impl Oracles {
@@ -149,6 +167,10 @@ impl Oracles {
             commits: commits::Commits::default(),
             refetch: refetch::Refetch::default(),
             stop: stop::Stop::default(),
+            brake: brake::Brake::default(),
+            permission: permission::Permission::default(),
+            idle: idle::Idle::default(),
+            run: 0,
         }
     }
 
@@ -189,9 +211,11 @@ impl Oracles {
 
     /// The process started.
     pub fn started(&mut self, run: u32) {
+        self.run = run;
         self.calls.started(run);
         self.commits.started();
         self.manners.started();
+        self.brake.started();
         self.stop.started();
     }
 
@@ -202,6 +226,30 @@ impl Oracles {
         self.stop.gone();
         self.deletes.gone();
         self.refetch.gone();
+        self.permission.gone();
+        self.idle.started();
+    }
+
+    /// A person allowed all deletes.
+    pub fn allowed_all(&mut self) {
+        self.brake.allowed_all();
+    }
+
+    /// The world is quiet and in step from now on; or it is not, any more.
+    pub fn quiet(&mut self, now: Tick, quiet: bool) {
+        if quiet { self.idle.quiet(now) } else { self.idle.busy() }
+    }
+
+    /// The disk works for a run.
+    pub fn operates(&mut self, run: u32) {
+        let ruling = match run == self.run {
+            true => Ok(1),
+            false => Err((
+                "two runs".into(),
+                format!("the disk works for run {run} when run {} has begun", self.run),
+            )),
+        };
+        self.rule(Oracle::OneWriter, ruling);
     }
 
     /// The process was told to stop.
@@ -236,6 +284,9 @@ impl Oracles {
         self.manners.heard(now, event);
         self.refetch.heard(now, event);
         self.calls.heard(event);
+        self.idle.heard(event);
+        let ruling = self.permission.heard(event, disk);
+        self.rule(Oracle::ReadPermission, ruling);
         let ruling = self.blobs.heard(event, disk);
         self.rule(Oracle::Blobs, ruling);
     }
@@ -253,6 +304,13 @@ impl Oracles {
         self.rule(Oracle::Calls, ruling);
         let ruling = self.manners.wanted(now, effect);
         self.rule(Oracle::Manners, ruling);
+        let ruling = root::wanted(effect);
+        self.rule(Oracle::RootSafe, ruling);
+        let ruling = self.brake.wanted(now, effect, store);
+        self.rule(Oracle::DeleteBrake, ruling);
+        let ruling = self.idle.wanted(now, effect);
+        self.rule(Oracle::Idle, ruling);
+        self.permission.wanted(effect);
         let ruling = self.blobs.wanted(effect, disk);
         self.rule(Oracle::Blobs, ruling);
         let ruling = self.commits.wanted(effect);
@@ -270,6 +328,8 @@ impl Oracles {
         self.rule(Oracle::NoByteLost, ruling);
         let ruling = self.rollback.moved(moved, truth);
         self.rule(Oracle::NoRollback, ruling);
+        let ruling = self.permission.moved(moved, truth);
+        self.rule(Oracle::ReadPermission, ruling);
         self.cursor.moved(moved);
         self.seal.moved(moved);
         self.refetch.moved(moved);

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod contract;
+mod deeds;
 pub mod disk;
 mod network;
 mod people;
@@ -74,6 +75,10 @@ enum Happening {
     Minute,
     /// A person takes away what was in the way.
     Unblock(RemotePath),
+    /// Something is taken back.
+    Later(u32),
+    /// A person looks at the status.
+    Look,
     /// The faults end.
     Heal,
 }
@@ -104,6 +109,8 @@ pub enum Planted {
     Leak,
     /// One effect, a deadline after step 100, is a millisecond off.
     Effect,
+    /// The lock refuses nobody.
+    NoLock,
 }
 
 /// The simulated world.
@@ -148,6 +155,13 @@ pub struct World {
     healed_at: Option<Tick>,
     in_step_at: Option<Tick>,
     people: people::People,
+    /// What is to be taken back, in the order in which it was done.
+    pending: BTreeMap<u32, deeds::Deed>,
+    deeds: u32,
+    /// A person looks at the status from time to time.
+    watching: bool,
+    /// The person saw the brake on deletes at the last look.
+    braked: bool,
     hash: Canon,
     effects: Vec<Effect>,
     moved: Vec<Moved>,
@@ -170,6 +184,8 @@ pub struct Counts {
     pub slept: Ms,
     /// Files that were read or exported.
     pub downloads: u64,
+    /// Requests that reached the server.
+    pub requests: u64,
 }
 
 impl World {
@@ -195,7 +211,7 @@ impl World {
             plan,
             now: Tick(1_000),
             server,
-            disk: Disk::default(),
+            disk: Disk::folding(options.folding),
             store: Store::default(),
             story,
             counts: Counts::default(),
@@ -218,6 +234,10 @@ impl World {
             healed_at: None,
             in_step_at: None,
             people: people::People::default(),
+            pending: BTreeMap::new(),
+            deeds: 0,
+            watching: false,
+            braked: false,
             hash: Canon::new(),
             effects: Vec::new(),
             moved: Vec::new(),
@@ -228,7 +248,9 @@ impl World {
         };
         world.populate();
         world.queue.push(world.now, Happening::Start);
-        world.queue.push(world.now + Ms(500), Happening::Edit);
+        if world.options.edits {
+            world.queue.push(world.now + Ms(500), Happening::Edit);
+        }
         world.queue.push(world.now + Ms::mins(1), Happening::Minute);
         world.queue.push(world.now + world.options.chaos, Happening::Heal);
         world
@@ -236,23 +258,33 @@ impl World {
 
     /// Lives on until the healed world has had its time, is in step, or an oracle speaks.
     pub fn live(&mut self) {
-        while !self.oracles.spoke() {
-            let Some(at) = self.queue.next_at() else {
-                return;
-            };
-            if self.over(at) {
-                return;
-            }
-            let Some((at, what)) = self.queue.pop() else {
-                return;
-            };
-            if at < self.asleep_until && !matches!(what, Happening::Edit) {
-                self.sleep_through(at, what);
-                continue;
-            }
-            self.now = at;
-            self.happen(what);
+        while !self.oracles.spoke() && self.next_at().is_some_and(|at| !self.over(at)) {
+            self.step();
         }
+    }
+
+    /// When the next thing happens.
+    pub fn next_at(&self) -> Option<Tick> {
+        self.queue.next_at()
+    }
+
+    /// The next thing happens.
+    pub fn step(&mut self) {
+        let Some((at, what)) = self.queue.pop() else {
+            return;
+        };
+        if at < self.asleep_until && !matches!(what, Happening::Edit) {
+            return self.sleep_through(at, what);
+        }
+        self.now = at;
+        self.happen(what);
+    }
+
+    /// Whether every file of the server is here, and no other.
+    pub fn mirrors(&self) -> bool {
+        let here = self.disk.files().map(|(path, file)| (path, file.content.hash));
+        let there = self.server.truth.files().map(|(path, _, content)| (path, content.hash));
+        here.eq(there)
     }
 
     /// The rolling hash of all steps.
@@ -324,6 +356,8 @@ impl World {
             Happening::Edit => self.other_client(),
             Happening::Minute => self.minute(),
             Happening::Unblock(path) => self.unblock(&path),
+            Happening::Later(n) => self.take_back(n),
+            Happening::Look => self.person_looks(),
             Happening::Heal => self.heal(),
             Happening::Flush { .. }
             | Happening::Wake { .. }
@@ -336,6 +370,7 @@ impl World {
         self.plan.heal();
         self.healed_at = Some(self.now);
         self.story.say(self.now, || "The world is healed: nothing fails any more.".into());
+        self.deeds_heal();
         self.people_rest();
         match &self.machine {
             None => self.queue.push(self.now + Ms::secs(1), Happening::Start),
@@ -343,6 +378,7 @@ impl World {
                 let status = machine.status(self.both_clocks());
                 let in_step = status.units.iter().all(|unit| unit.in_step);
                 self.in_step_at = in_step.then_some(self.now);
+                self.oracles.quiet(self.now, in_step);
             }
         }
         // Requests that would never be answered stay so: the machine has to give them up.

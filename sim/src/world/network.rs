@@ -265,6 +265,7 @@ impl World {
             }
             _ => {}
         }
+        self.counts.requests += 1;
         let asked = Asked { entity: flow.entity, attempt: flow.attempt, at: self.now };
         let struck = self.plan.fired().len();
         let Reply { pieces, end, think, pace } = {

@@ -69,10 +69,11 @@ impl World {
             let content = self.bytes();
             self.server.change(&path, Some(content), self.now, self.wall());
         }
+        self.hard_start();
     }
 
     /// A new path somewhere in a tree of some depth.
-    fn invent(&mut self, salt: u64) -> RemotePath {
+    pub(super) fn invent(&mut self, salt: u64) -> RemotePath {
         let bits = self.plan.bits(210, salt as u32, self.people.paths.len() as u32);
         let mut name = String::new();
         for level in 0..bits % 6 {
@@ -85,7 +86,7 @@ impl World {
     }
 
     /// Bytes that nobody had before.
-    fn bytes(&mut self) -> Content {
+    pub(super) fn bytes(&mut self) -> Content {
         self.people.versions += 1;
         let version = self.people.versions;
         let length = mix(self.options.seed ^ version) as usize % 100;
@@ -96,7 +97,7 @@ impl World {
 
     /// The other client does something.
     pub(super) fn other_client(&mut self) {
-        if self.healed_at.is_some() {
+        if self.healed_at.is_some() || !self.options.edits {
             return;
         }
         self.people.edits += 1;
@@ -175,12 +176,23 @@ impl World {
         if self.plan.strikes(Kind::Term, minute, 0).is_some() {
             self.terminate();
         }
+        self.deeds(minute);
         if self.plan.strikes(Kind::Sleep, minute, 0).is_some() {
-            self.story.say(self.now, || "The computer sleeps for twelve hours.".into());
-            self.asleep_until = self.now + Ms::hours(12);
-            self.streams_slept();
-            self.counts.slept.0 += Ms::hours(12).0;
+            self.sleep();
         }
+    }
+
+    /// The other client has gone home.
+    pub(crate) fn nobody_edits(&mut self) {
+        self.options.edits = false;
+    }
+
+    /// The lid is closed.
+    pub(crate) fn sleep(&mut self) {
+        self.story.say(self.now, || "The computer sleeps for twelve hours.".into());
+        self.asleep_until = self.now + Ms::hours(12);
+        self.streams_slept();
+        self.counts.slept.0 += Ms::hours(12).0;
     }
 
     /// Between two steps of an operation a person may act.

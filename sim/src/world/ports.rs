@@ -59,6 +59,7 @@ impl World {
         let Some((mut running, kill)) = self.running.remove(&call) else {
             return;
         };
+        self.oracles.operates(call.run);
         let begun = matches!(running.step, Step::Check);
         let during = kill.filter(|kill| kill.phase == Phase::During);
         self.disk.advance(&mut running);

@@ -151,6 +151,7 @@ impl World {
             Effect::Note { decision, .. } => {
                 if self.healed_at.is_some() && matches!(decision, Decision::InStep { .. }) {
                     self.in_step_at.get_or_insert(self.now);
+                    self.oracles.quiet(self.now, true);
                 }
                 self.story.say(self.now, || format!("Landfall: {decision}."));
             }
@@ -225,6 +226,13 @@ impl World {
         self.disk_moved();
         let wait = mix(kill.bits ^ 1) % 4;
         self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]));
+    }
+
+    /// The computer is switched off in good order, and on again after so long.
+    pub(crate) fn switch_off(&mut self, wait: Ms) {
+        self.boot += 1;
+        self.asleep_until = self.now + wait;
+        self.gone(wait);
     }
 
     /// The process is gone, and is started again after a while.

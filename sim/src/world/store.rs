@@ -122,14 +122,14 @@ impl View {
                 Value::Entry(path, entry) => {
                     self.entries.insert(path.clone(), entry.clone());
                 }
-                Value::Frontier(..) => {}
+                Value::Frontier(..) | Value::Refused(..) => {}
             },
             Change::Delete(key) => match &key.of {
                 Of::Mirror => self.mirror = None,
                 Of::Entry(path) => {
                     self.entries.remove(path);
                 }
-                Of::Frontier(_) => {}
+                Of::Frontier(_) | Of::Refused(_) => {}
             },
         }
     }

@@ -43,7 +43,7 @@ impl World {
     }
 
     /// Something happened on the server.
-    pub(super) fn stream_changed(&mut self) {
+    pub(crate) fn stream_changed(&mut self) {
         for call in self.streams.keys().copied().collect::<Vec<_>>() {
             let n = self.server.truth.tip() as u32;
             let wait = 1 + self.plan.bits(205, n, call.n as u32) % self.options.latency.0;

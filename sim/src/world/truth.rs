@@ -25,8 +25,8 @@ pub struct Version {
 /// The history of the workspace.
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
-    /// The path of each event, from `evt_1`.
-    log: Vec<RemotePath>,
+    /// The path of each event, from `evt_1`; `None` for a name that nobody can place.
+    log: Vec<Option<RemotePath>>,
     versions: BTreeMap<RemotePath, Vec<Version>>,
     /// Paths that were ever deleted.
     deleted: usize,
@@ -37,7 +37,7 @@ impl Truth {
     /// Writes down a change. Returns its number.
     pub fn change(&mut self, path: &RemotePath, content: Option<Content>, at: Tick) -> u64 {
         let n = self.log.len() as u64 + 1;
-        self.log.push(path.clone());
+        self.log.push(Some(path.clone()));
         if !self.versions.contains_key(path) {
             self.versions.insert(path.clone(), Vec::new());
         }
@@ -53,6 +53,12 @@ impl Truth {
         n
     }
 
+    /// Something happened to a name that nobody can place. Returns its number.
+    pub fn change_elsewhere(&mut self) -> u64 {
+        self.log.push(None);
+        self.log.len() as u64
+    }
+
     /// The newest event.
     pub fn tip(&self) -> u64 {
         self.log.len() as u64
@@ -60,7 +66,7 @@ impl Truth {
 
     /// The path of an event.
     pub fn path(&self, n: u64) -> Option<&RemotePath> {
-        self.log.get((n as usize).checked_sub(1)?)
+        self.log.get((n as usize).checked_sub(1)?)?.as_ref()
     }
 
     /// All versions of a path, the oldest first.

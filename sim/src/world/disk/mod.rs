@@ -6,6 +6,7 @@
 //! name survived. What a person saves is forced to the disk by the editor, and with it every
 //! rename before it.
 
+mod fold;
 mod ops;
 mod power;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use landfall_core::hash::ContentHash;
 use landfall_core::id::BlobId;
 use landfall_core::path::RemotePath;
 
+pub use fold::fold;
 pub use ops::{Out, Running, Step};
 pub use power::Fate;
 
@@ -101,6 +103,10 @@ pub enum Who {
 /// The disk.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
+    /// Names that differ only in case are one.
+    folding: bool,
+    /// Of a folding disk: the file that has a name, by what the name folds to.
+    folded: BTreeMap<String, RemotePath>,
     nodes: BTreeMap<Place, Node>,
     /// How many copies of these bytes lie where nobody removes them unasked.
     copies: BTreeMap<ContentHash, u32>,
@@ -207,7 +213,9 @@ impl Disk {
 
     /// Whether a file can be written at a path: nothing else is in the way.
     pub fn can_write(&self, path: &RemotePath) -> bool {
-        !self.is_below_a_file(path) && !matches!(self.look(path), Found::Odd(_))
+        !self.is_below_a_file(path)
+            && !self.has_twin(path)
+            && !matches!(self.look(path), Found::Odd(_))
     }
 
     /// A person puts something at a path, or removes what is there.
@@ -261,6 +269,7 @@ impl Disk {
             None => self.nodes.remove(&place),
         };
         self.count(&place, before, node);
+        self.note_name(&place, node);
         self.undo.push((place.clone(), before));
         self.moved.push(Moved { place, before, after: node, by });
         before

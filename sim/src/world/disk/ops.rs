@@ -108,6 +108,7 @@ impl Disk {
             }
             DiskOp::Place { path, blob, expect, .. } => match (expect, self.look(path)) {
                 _ if self.is_below_a_file(path) => Next::Done(failed(Fault::NotADirectory)),
+                _ if self.has_twin(path) => Next::Done(failed(Fault::BadName)),
                 (None, Found::Absent) => Next::Done(self.place_new(path, *blob)),
                 (Some(_), Found::File { .. }) => Next::Act(Mark::default()),
                 (_, found) => Next::Done(ok(Answer::Occupied(found))),
@@ -197,7 +198,7 @@ impl Disk {
     fn put_back(&mut self, path: &RemotePath, from: &Place, file: File) -> Outcome {
         self.group();
         let to = match self.look(path) {
-            Found::Absent => Place::At(path.clone()),
+            Found::Absent if !self.has_twin(path) => Place::At(path.clone()),
             _ => Place::Conflict(path.clone(), file.content.hash),
         };
         if to != *from {

@@ -1,79 +1,29 @@
 //! The workspace server: the reference server, and the lies that it can be made to tell.
 
+use std::collections::BTreeSet;
+
 use landfall_core::effect::Request;
-use landfall_core::event::{Answer, Fetched, Outcome, Part};
-use landfall_core::id::{BlobId, EventId, Revision};
+use landfall_core::event::{Answer, Outcome, Part};
+use landfall_core::id::{EventId, Revision};
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Tick, Wall};
 use landfall_core::wire::{FeedEvent, Tree};
 use landfall_reference::server as reference;
-use landfall_reference::server::{
-    Direction, EventsQuery, Forgot, Refusal, RetryAfter, Settings, TreeQuery,
-};
+use landfall_reference::server::{Direction, EventsQuery, Forgot, Refusal, Settings, TreeQuery};
 
 use super::disk::Content;
 use super::truth::Truth;
 use crate::faults::{Kind, Plan, mix};
+use access::{Access, Load, forbidden};
+use lie::{HIDDEN_MIN, Lie};
+use refusal::refusal;
 
-/// What the server sends for one request, before the link has its say.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// Items of the body, in order.
-    pub pieces: Vec<Piece>,
-    /// How it ends.
-    pub end: End,
-    /// Before the first byte.
-    pub think: Ms,
-    /// Between two items.
-    pub pace: Ms,
-}
+pub mod access;
+mod lie;
+mod refusal;
+mod reply;
 
-/// One item of a body.
-#[derive(Clone, Debug)]
-pub enum Piece {
-    /// A file.
-    File(Sent),
-    /// Anything that the machine is told as it is.
-    Part(Part),
-}
-
-/// A file on the wire.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    /// Its path.
-    pub path: RemotePath,
-    /// Its revision.
-    pub revision: Revision,
-    /// Its bytes.
-    pub content: Content,
-}
-
-impl Sent {
-    /// As the adapter tells of it when it is staged.
-    pub fn fetched(&self, blob: BlobId) -> Fetched {
-        Fetched {
-            path: self.path.as_str().to_owned(),
-            revision: self.revision.clone(),
-            hash: self.content.hash,
-            size: self.content.size,
-            blob,
-        }
-    }
-}
-
-/// The end of a reply.
-#[derive(Clone, Debug)]
-pub enum End {
-    /// A file is the answer.
-    Read(Sent),
-    /// Another last word.
-    Word(Outcome),
-    /// None: it is a stream that goes on with this event.
-    Stream {
-        /// Its number.
-        next: u64,
-    },
-}
+pub use reply::{End, Piece, Reply, Sent};
 
 /// How a server can differ from another.
 #[derive(Clone, Copy, Debug)]
@@ -95,55 +45,14 @@ pub struct Server {
     pub truth: Truth,
     remote: reference::Server,
     shape: Shape,
+    /// Tokens and permissions.
+    pub access: Access,
+    /// What arrives, and how much of it is answered.
+    pub load: Load,
+    /// Files whose names nobody can place.
+    hostile: BTreeSet<String>,
     /// The newest feed position that was handed out. Nothing older is ever listed.
     handed: u64,
-}
-
-/// A listing that hides fewer unknown files than this could be hidden itself by the files that
-/// others make meanwhile.
-const HIDDEN_MIN: usize = 10;
-
-/// What a listing or an export hides.
-#[derive(Clone, Copy, Debug)]
-struct Lie {
-    what: Option<Hides>,
-    bits: u64,
-    /// Also files of which the client has no row.
-    unknown: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Hides {
-    All,
-    Some,
-}
-
-impl Lie {
-    fn pick(empty: Option<u64>, short: Option<u64>, unknown: bool) -> Self {
-        let what = match (empty, short) {
-            (Some(_), _) => Some(Hides::All),
-            (None, Some(_)) => Some(Hides::Some),
-            (None, None) => None,
-        };
-        Self { what, bits: empty.or(short).unwrap_or(0), unknown }
-    }
-
-    fn hides(&self, dir: &str, path: &str, known: &dyn Fn(&RemotePath) -> bool) -> bool {
-        let hidden = match self.what {
-            None => return false,
-            Some(Hides::All) => true,
-            Some(Hides::Some) => {
-                let rest = path.get(dir.trim_end_matches('/').len() + 1..).unwrap_or("");
-                // Half of them hide whole directories.
-                let name = match rest.split_once('/') {
-                    Some((first, _)) if self.bits & 1 == 0 => first,
-                    _ => rest,
-                };
-                mix(self.bits ^ hash_of(name)) % 100 <= self.bits % 100
-            }
-        };
-        hidden && (self.unknown || RemotePath::parse(path).is_ok_and(|path| known(&path)))
-    }
 }
 
 /// Who asks, for the addresses of faults.
@@ -167,7 +76,15 @@ impl Server {
             hashes: shape.hashes,
             ..Settings::default()
         };
-        Self { truth: Truth::default(), remote: reference::Server::new(settings), shape, handed: 0 }
+        Self {
+            truth: Truth::default(),
+            remote: reference::Server::new(settings),
+            shape,
+            access: Access::default(),
+            load: Load::default(),
+            hostile: BTreeSet::new(),
+            handed: 0,
+        }
     }
 
     /// The other client writes a file, or deletes it. Returns the number of the event.
@@ -192,6 +109,40 @@ impl Server {
         n
     }
 
+    /// The other client makes a file whose name nobody can place, or deletes it. Returns the
+    /// number of the event.
+    pub fn change_hostile(
+        &mut self,
+        name: &str,
+        content: Option<reference::Content>,
+        wall: u64,
+    ) -> u64 {
+        let mut name = reference::normal(name);
+        match content {
+            Some(content) => {
+                self.remote.put(&name, content, Wall(wall));
+                self.hostile.insert(std::mem::take(&mut name));
+            }
+            None => {
+                self.remote.delete(&name, Wall(wall));
+                self.hostile.remove(&name);
+            }
+        }
+        let n = self.truth.change_elsewhere();
+        assert_eq!(n, self.remote.tip(), "the server and its history agree");
+        n
+    }
+
+    /// The names that nobody can place.
+    pub fn hostile(&self) -> &BTreeSet<String> {
+        &self.hostile
+    }
+
+    /// The bytes that a file has now.
+    pub fn content(&self, path: &str) -> Option<reference::Content> {
+        Some(self.remote.now().read(path).ok()?.content.clone())
+    }
+
     /// Some version that a path once had.
     pub fn first_version(&self, path: &RemotePath) -> Option<reference::Content> {
         let first = self.truth.versions(path).iter().find(|v| v.content.is_some())?;
@@ -210,7 +161,8 @@ impl Server {
         plan: &mut Plan,
         known: &dyn Fn(&RemotePath) -> bool,
     ) -> Reply {
-        if let Some(refusal) = refusal(asked, plan) {
+        let admitted = self.load.arrives(asked.at).and_then(|()| self.access.knows(asked.at));
+        if let Some(refusal) = admitted.err().or_else(|| refusal(asked, plan)) {
             return Reply::word(refused(&refusal));
         }
         let answer = match request {
@@ -309,10 +261,8 @@ impl Server {
     pub fn inline(&self, n: u64) -> Option<Sent> {
         let event = self.remote.event(n)?;
         let file = self.remote.now().read(&event.path).ok()?.clone();
-        if file.revision() != event.revision {
-            return None;
-        }
-        sent(&event.path, &file)
+        let shown = file.revision() == event.revision && self.access.may_read(&event.path);
+        shown.then(|| sent(&event.path, &file))
     }
 
     fn export(
@@ -339,9 +289,12 @@ impl Server {
         if lie.what.is_some() {
             view.retain(|path| !lie.hides(base, path, known));
         }
+        if !self.access.denials.is_empty() {
+            view.retain(|path| self.access.may_read(path));
+        }
         let mut files: Vec<(u64, Piece)> = view
             .export(base)
-            .filter_map(|(path, file)| Some((order(path, asked), Piece::File(sent(path, file)?))))
+            .map(|(path, file)| (order(path, asked), Piece::File(sent(path, file))))
             .collect();
         // The order of an export is not promised.
         files.sort_by_key(|(order, _)| *order);
@@ -378,7 +331,11 @@ impl Server {
             cursor: cursor.map(str::to_owned),
             exclude_mount_runtime: true,
         };
-        let mut page = self.remote.as_of(past).tree(&query)?;
+        let mut view = self.remote.as_of(past);
+        if !self.access.denials.is_empty() {
+            view.retain(|path| self.access.lists(path, known));
+        }
+        let mut page = view.tree(&query)?;
         if lie.what.is_some() {
             let truly = page.total_files;
             page = self.lie_page(&lie, past, &query, known)?;
@@ -428,7 +385,7 @@ impl Server {
                 && path
                     .strip_prefix(cursor)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            at_cursor || !lie.hides(&query.path, path, known)
+            at_cursor || !lie.hides(&query.path, path, known) && self.access.lists(path, known)
         });
         view.tree(query)
     }
@@ -465,11 +422,11 @@ impl Server {
     }
 
     fn read(&self, path: &RemotePath, asked: Asked, plan: &mut Plan) -> Result<Reply, Refusal> {
+        self.may_read(path)?;
         poisoned(path, plan)?;
         self.lags(path, asked, plan)?;
         let view = self.remote.as_of(self.read_at(path, asked, plan));
-        let file = view.read(path.as_str())?;
-        let sent = sent(path.as_str(), file).ok_or_else(Refusal::not_found)?;
+        let sent = sent(path.as_str(), view.read(path.as_str())?);
         Ok(Reply { end: End::Read(sent), ..Reply::answer(Answer::ReadMany) })
     }
 
@@ -489,9 +446,13 @@ impl Server {
                 Some(stale) if at < self.remote.tip() => Ok(stale),
                 _ => item,
             };
-            let item = poisoned(path, plan).and_then(|()| self.lags(path, asked, plan)).and(item);
+            let item = self
+                .may_read(path)
+                .and_then(|()| poisoned(path, plan))
+                .and_then(|()| self.lags(path, asked, plan))
+                .and(item);
             pieces.push(match item {
-                Ok(file) => Piece::File(sent(&name, file).ok_or_else(Refusal::not_found)?),
+                Ok(file) => Piece::File(sent(&name, file)),
                 Err(refusal) => {
                     let (blame, why) = refusal.classify();
                     Piece::Part(Part::Refused { path: name, blame, why })
@@ -499,6 +460,10 @@ impl Server {
             });
         }
         Ok(Reply { pieces, ..Reply::answer(Answer::ReadMany) })
+    }
+
+    fn may_read(&self, path: &RemotePath) -> Result<(), Refusal> {
+        if self.access.may_read(path.as_str()) { Ok(()) } else { Err(forbidden()) }
     }
 
     /// The point of the feed that a listing shows. With bits it is stale, but never older
@@ -543,48 +508,6 @@ impl Server {
     }
 }
 
-impl Reply {
-    fn word(outcome: Outcome) -> Self {
-        Self { pieces: Vec::new(), end: End::Word(outcome), think: Ms(1), pace: Ms(1) }
-    }
-
-    fn answer(answer: Answer) -> Self {
-        Self::word(Outcome::Ok(answer))
-    }
-}
-
-/// A refusal that does not depend on what is asked.
-fn refusal(asked: Asked, plan: &mut Plan) -> Option<Refusal> {
-    for kind in
-        [Kind::Busy, Kind::RateLimited, Kind::QueueFull, Kind::ServerError, Kind::Overloaded]
-    {
-        let Some(bits) = strikes(plan, kind, asked) else {
-            continue;
-        };
-        let (status, code, message) = match kind {
-            Kind::Busy => (429, "workspace_busy", "workspace is busy"),
-            Kind::RateLimited => (429, "rate_limited", "rate limit exceeded"),
-            Kind::QueueFull => (429, "queue_full", "queue is full"),
-            Kind::Overloaded => ([500, 503][bits as usize & 1], "", "Durable Object is overloaded"),
-            _ => ([500, 502, 503][bits as usize % 3], "", "internal error"),
-        };
-        // From none over sensible ones to absurd ones.
-        let after = [
-            RetryAfter::Absent,
-            RetryAfter::Absent,
-            RetryAfter::PastDate,
-            RetryAfter::Seconds(0),
-            RetryAfter::Seconds(1),
-            RetryAfter::Seconds(5),
-            RetryAfter::Seconds(60),
-            RetryAfter::Seconds(99_999),
-        ];
-        let after = after[(bits >> 8) as usize % after.len()];
-        return Some(Refusal::new(status, code, message).after(after));
-    }
-    None
-}
-
 fn refused(refusal: &Refusal) -> Outcome {
     let (blame, why) = refusal.classify();
     Outcome::Failed { blame, why, retry_after: refusal.retry_after.as_ms() }
@@ -615,12 +538,12 @@ fn poisoned(path: &RemotePath, plan: &mut Plan) -> Result<(), Refusal> {
     }
 }
 
-fn sent(path: &str, file: &reference::File) -> Option<Sent> {
-    Some(Sent {
-        path: RemotePath::parse(path).ok()?,
+fn sent(path: &str, file: &reference::File) -> Sent {
+    Sent {
+        path: path.to_owned(),
         revision: Revision(file.revision()),
         content: Content::of(&file.content),
-    })
+    }
 }
 
 fn order(path: &str, asked: Asked) -> u64 {

@@ -1,0 +1,87 @@
+//! Names from the server that no disk can hold, or that are none of this mirror's business.
+//!
+//! Each name that can not be placed has a row, so that after a restart it is still known what
+//! has to go before everything is in step.
+
+use super::Mirror;
+use crate::decision::Decision;
+use crate::engine::Cx;
+use crate::path::{PathError, RemotePath};
+use crate::row::{Of, RefusedRow, Value};
+
+/// Names that are remembered as refused. More are still refused, but not told apart.
+const REFUSED_MAX: usize = 10_000;
+
+/// What a name from the server is to this mirror.
+pub(super) enum Name {
+    /// A file that belongs here.
+    Good(RemotePath),
+    /// Outside of the remote directory that is mirrored, or in a control directory.
+    Foreign,
+    /// It can not be placed. `first`: it was not met before in this traversal.
+    Refused { first: bool },
+}
+
+impl Mirror {
+    /// What a name from the server is to this mirror.
+    pub(super) fn judge_name(&mut self, cx: &mut Cx<'_>, name: &str, traversal: u32) -> Name {
+        match RemotePath::parse(name) {
+            Ok(path) if path.is_below(&self.config.base) => Name::Good(path),
+            Ok(_) => Name::Foreign,
+            // A control directory of another mirror is no trouble of this one.
+            Err(PathError::Control) => Name::Foreign,
+            Err(why) => {
+                let before = self.refused.get(name).copied();
+                if before.is_none() && self.refused.len() >= REFUSED_MAX {
+                    return Name::Refused { first: true };
+                }
+                if before != Some(traversal) {
+                    self.refused.insert(name.into(), traversal);
+                    cx.put(Value::Refused(name.into(), RefusedRow { seen: traversal }));
+                }
+                if before.is_none() {
+                    cx.note(Decision::NameRefused { name: name.into(), why });
+                    self.count_refused(cx);
+                }
+                Name::Refused { first: before != Some(traversal) }
+            }
+        }
+    }
+
+    /// A name that was refused is not there any more. With it goes the directory that a listing
+    /// showed above it; if there is more in that, the next listing shows it again.
+    pub(super) fn forget_name(&mut self, cx: &mut Cx<'_>, name: &str) {
+        let is_gone = |known: &str| {
+            let rest = name.strip_prefix(known);
+            rest.is_some_and(|rest| {
+                let is_above = known.ends_with('/') && known != "/" || rest.starts_with('/');
+                rest.is_empty() || is_above
+            })
+        };
+        self.forget(cx, |known, _| is_gone(known));
+    }
+
+    /// A whole traversal is over: what it did not show is gone.
+    pub(super) fn forget_names_before(&mut self, cx: &mut Cx<'_>, traversal: u32) {
+        self.forget(cx, |_, seen| seen != traversal);
+    }
+
+    fn forget(&mut self, cx: &mut Cx<'_>, is_gone: impl Fn(&str, u32) -> bool) {
+        let before = self.refused.len();
+        self.refused.retain(|name, seen| {
+            let goes = is_gone(name, *seen);
+            if goes {
+                cx.delete(Of::Refused(name.clone()));
+            }
+            !goes
+        });
+        if self.refused.len() != before {
+            self.count_refused(cx);
+        }
+    }
+
+    fn count_refused(&mut self, cx: &mut Cx<'_>) {
+        let refused = self.refused.len() as u64;
+        self.change(cx, |row| row.refused_names = refused);
+    }
+}

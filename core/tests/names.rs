@@ -1,0 +1,46 @@
+//! Names that nobody can place: they are counted, also over a restart, and hinder nothing else.
+mod lab;
+use lab::*;
+use landfall_core::event::{Answer, Outcome};
+use landfall_core::status::Verdict;
+use landfall_core::time::Ms;
+
+fn told(lab: &mut Lab, events: Vec<landfall_core::wire::FeedEvent>) {
+    while !lab.asked.iter().any(|(_, request)| show(request).starts_with("events")) {
+        lab.wait(Ms::secs(1));
+    }
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms::secs(5));
+}
+
+#[test]
+fn a_refused_name_is_known_after_a_restart_and_cleared_when_the_server_deletes_it() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    let events = ["/../up", "/b\\c", "/"].into_iter().zip(101..);
+    told(&mut lab, events.map(|(name, n)| updated(n, name, 2)).collect());
+    assert_eq!(lab.status().refused_names, 3, "{}", lab.story);
+    assert_eq!(lab.status().verdict, Verdict::Degraded);
+
+    lab.kill();
+    told(&mut lab, vec![deleted(104, "/../up")]);
+    assert_eq!(lab.status().refused_names, 2, "{}", lab.story);
+    told(&mut lab, vec![deleted(105, "/b\\c"), deleted(106, "/")]);
+    assert_eq!(lab.status().refused_names, 0, "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+#[test]
+fn a_refused_directory_is_cleared_with_the_file_below_it() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", tip(100));
+    lab.answer("export", refused(413, "", ""));
+    let mut dir = listed("/a/b/", 0);
+    dir.kind = "dir".into();
+    lab.page(&[dir, listed("/c", 1)], None, Some(2));
+    lab.read("/c", 1);
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.status().refused_names, 1, "{}", lab.story);
+    lab.quiet_feed_if_asked();
+    told(&mut lab, vec![deleted(101, "/a/b//d")]);
+    assert_eq!(lab.status().refused_names, 0, "{}", lab.story);
+}
