@@ -10,6 +10,7 @@ pub mod demo;
 pub mod disk;
 pub mod driver;
 pub mod exit;
+pub mod expiry;
 pub mod http;
 pub mod lock;
 pub mod mount;

@@ -18,9 +18,10 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::disk::Disk;
 use crate::driver::{Driver, Ended, Ports};
-use crate::http::{Http, HttpError, Secret, Target, Token};
+use crate::expiry::{Bearer, Credentials};
+use crate::http::{Http, HttpError, Target, Token};
 use crate::lock::Lock;
-use crate::report::{self, StatusFile};
+use crate::report::file::{Identity, Writer};
 use crate::roots::{Root, advice, state_dir};
 use crate::show::Show;
 use crate::store::{self, Store, StoreError};
@@ -42,7 +43,7 @@ pub struct MountArgs {
     /// Bearer token. Other users can see the arguments of a process: prefer the variable or
     /// --token-file
     #[arg(long, env = "RELAYFILE_TOKEN", hide_env_values = true)]
-    pub token: Option<Secret>,
+    pub token: Option<Bearer>,
     /// File with the bearer token; read again for each request
     #[arg(long, conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
@@ -171,17 +172,15 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
         Some(file) => Some(Trace::begin(file, &config).map_err(io("can not write", file))?),
         None => None,
     };
-    let file = StatusFile {
-        schema: report::SCHEMA.into(),
+    let identity = Identity {
         workspace_id: args.workspace.clone(),
         remote_root: base,
         local_root: path.display().to_string(),
         sync_mode: SyncMode::PullOnly,
         interval_ms: args.interval.0,
-        landfall: None,
     };
     let every = Duration::from_millis(args.progress_interval.0.max(100));
-    let show = Show::new(file, control.join(report::FILE), every);
+    let show = Show::new(Writer::new(&path, identity, args.credentials()), every);
     let ports = Ports { http, disk, store: opened.store };
     let driver = Driver::new(Machine::new(config), ports, events, trace, show);
     let (run, boot, last) = (opened.run, opened.boot, opened.last);
@@ -213,9 +212,16 @@ impl MountArgs {
         Config { seed, remotes: vec![(REMOTE, gate)], workspaces: vec![(UNIT, workspace)] }
     }
 
+    fn credentials(&self) -> Credentials {
+        match (&self.token, &self.token_file) {
+            (None, Some(path)) => Credentials::File { path: path.clone(), seen: None },
+            (token, _) => Credentials::Given(token.as_ref().and_then(|token| token.expiry)),
+        }
+    }
+
     fn target(&self) -> Target {
         let token = match (&self.token, &self.token_file) {
-            (Some(token), _) => Some(Token::Value(token.clone())),
+            (Some(token), _) => Some(Token::Value(token.secret.clone())),
             (None, Some(file)) => Some(Token::File(file.clone())),
             (None, None) => None,
         };
