@@ -208,6 +208,22 @@ async fn a_torn_or_strange_file_is_no_reason_to_fail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mount_that_is_still_making_its_database_is_starting() {
+    let (place, server) = (Place::new(), serving(workspace(3)).await);
+    assert_eq!(mounted(&place, &server, &[]).await.0, 0);
+    let control = place.mirror().join(".relay");
+    for file in ["state.db", "state.db-wal", "state.db-shm", "state.json"] {
+        let _ = std::fs::remove_file(control.join(file));
+    }
+    std::fs::write(control.join("state.db"), "").unwrap();
+    assert_eq!(status(&place, &[]).await.0, 1, "nobody is making it");
+    let lock = landfall::lock::Lock::take(&control).unwrap().expect("it is free");
+    let (code, report) = json(&place).await;
+    assert_eq!((code, &report["reason"]), (0, &"starting".into()));
+    drop(lock);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_known_mirror_that_is_gone_halts() {
     let (place, server) = (Place::new(), serving(workspace(3)).await);
     assert_eq!(mounted(&place, &server, &[]).await.0, 0);
@@ -233,4 +249,56 @@ async fn a_token_that_says_when_it_expires_is_told_of_and_not_shown() {
     assert!(!state.contains("eyJ") && !place.log().contains("eyJ"));
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_file_of_the_client_before_is_understood() {
+    // Variables of the other client: those that mean the same are taken, those that are empty
+    // are not set, those that only tune something are warned of, and one that asks for
+    // something else is refused, by name and with exit code 2.
+    let (place, server) = (Place::new(), serving(workspace(3)).await);
+    let mount = |more: &[(&str, &str)]| {
+        let mut command = place.landfall(&["mount", "--once"]);
+        command
+            .env("RELAYFILE_BASE_URL", server.base_url())
+            .env("RELAYFILE_WORKSPACE", "w")
+            .env("RELAYFILE_LOCAL_DIR", place.mirror())
+            .env("RELAYFILE_MOUNT_WEBSOCKET", "1")
+            .env("RELAYFILE_MOUNT_INTERVAL", "1m30s")
+            .env("RELAYFILE_MOUNT_TIMEOUT", "15s")
+            .envs(
+                ["RELAYFILE_REMOTE_PATH", "RELAYFILE_TOKEN", "RELAYFILE_MOUNT_FUSE"]
+                    .map(|v| (v, "")),
+            )
+            .envs(more.iter().copied());
+        command
+    };
+    let (code, output) = run(mount(&[("RELAYFILE_MOUNT_MODE", "poll")])).await;
+    assert_eq!(code, 0, "{output}");
+    assert!(output.contains("RELAYFILE_MOUNT_TIMEOUT changes nothing"), "{output}");
+    assert_eq!(json(&place).await.1["intervalMs"], 90_000);
+    for (variable, value) in
+        [("RELAYFILE_MOUNT_SYNC_MODE", "mirror"), ("RELAYFILE_MOUNT_FUSE", "1")]
+    {
+        let (code, output) = run(mount(&[(variable, value)])).await;
+        assert_eq!((code, output.contains(variable)), (2, true), "{output}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_waits_for_the_first_sync_sees_it_in_the_file() {
+    // As such scripts do it: no `bootstrap`, and a `lastSuccessfulReconcileAt` that is a text.
+    let (place, server) = (Place::new(), serving(workspace(30)).await);
+    let ready = || {
+        let text = std::fs::read(place.mirror().join(".relay/state.json")).unwrap_or_default();
+        let file: Value = serde_json::from_slice(&text).unwrap_or_default();
+        file["bootstrap"].is_null() && file["lastSuccessfulReconcileAt"].is_string()
+    };
+    server.set_pace(landfall::serve::Pace { files: 20, bytes: 0 });
+    let mut child = place.spawn(&server, &["--once"]);
+    server.log().wait_for(|log| log.delivered() >= 10).await;
+    let told = until(&place, "bootstrapping", |json| json["status"] == "bootstrapping").await;
+    assert!(!ready(), "{told:#}");
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+    assert!(ended.success() && ready(), "{}", place.log());
 }

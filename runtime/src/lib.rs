@@ -14,6 +14,7 @@ pub mod expiry;
 pub mod http;
 pub mod lock;
 pub mod mount;
+pub mod parity;
 pub mod report;
 pub mod roots;
 pub mod serve;

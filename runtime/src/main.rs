@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use landfall::demo::{self, DemoArgs};
 use landfall::disk::undo;
 use landfall::mount::{MountArgs, MountError, log, mount};
@@ -13,7 +13,7 @@ use landfall::report::paths::{self, FileState};
 use landfall::report::{Report, ReportError, report, why};
 use landfall::roots::Root;
 use landfall::serve::{self, ServeArgs};
-use landfall::{exit, roots};
+use landfall::{exit, parity, roots};
 use landfall_core::roots::Judgement;
 use serde::Serialize;
 
@@ -83,7 +83,8 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = parity::without_empty_variables(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|why| why.exit());
     log(matches!(cli.log_format, LogFormat::Json));
     let code = match cli.command {
         Command::Mount(args) => mount(args).await.unwrap_or_else(|why| fail(why.code(), &why)),

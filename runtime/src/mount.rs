@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use landfall_core::Machine;
 use landfall_core::canon::Canon;
 use landfall_core::config::{Config, GateConfig, MaxDelete, WorkspaceConfig};
@@ -21,6 +22,7 @@ use crate::driver::{Driver, Ended, Ports};
 use crate::expiry::{Bearer, Credentials};
 use crate::http::{Http, HttpError, Target, Token};
 use crate::lock::Lock;
+use crate::parity::Others;
 use crate::report::file::{Identity, Writer};
 use crate::roots::{Root, advice, state_dir};
 use crate::show::Show;
@@ -32,7 +34,7 @@ use crate::{clock, exit};
 #[derive(clap::Args, Clone, Debug)]
 pub struct MountArgs {
     /// Address of the server, for example https://relay.example
-    #[arg(long, env = "RELAYFILE_BASE_URL")]
+    #[arg(long, env = "RELAYFILE_BASE_URL", alias = "server")]
     pub base_url: String,
     /// Workspace id
     #[arg(long, env = "RELAYFILE_WORKSPACE")]
@@ -60,7 +62,7 @@ pub struct MountArgs {
     /// ask every --interval
     #[arg(long, env = "RELAYFILE_MOUNT_WEBSOCKET", default_value_t = true,
         action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true,
-        default_missing_value = "true")]
+        default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub websocket: bool,
     /// Time between two looks at the feed, without a stream
     #[arg(long, env = "RELAYFILE_MOUNT_INTERVAL", default_value = "30s", value_parser = duration)]
@@ -83,6 +85,9 @@ pub struct MountArgs {
     /// Time between two lines of progress where there is no terminal
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub progress_interval: Ms,
+    /// Settings of the client before.
+    #[command(flatten)]
+    pub others: Others,
 }
 
 /// Why a mount could not begin.
@@ -112,6 +117,9 @@ pub enum MountError {
     /// The client could not be made.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// A setting of the client before that can not be had here.
+    #[error("{0}")]
+    Setting(String),
     /// The remote path is not one.
     #[error("--remote-path `{0}` has to begin with / and may not end with one")]
     RemotePath(String),
@@ -124,7 +132,9 @@ impl MountError {
             MountError::Root(Judgement::Missing, _) => exit::HALTED,
             MountError::Root(..) => exit::IDENTITY,
             MountError::Locked(_) => exit::LOCKED,
-            MountError::Http(HttpError::BaseUrl(_)) | MountError::RemotePath(_) => exit::USAGE,
+            MountError::Http(HttpError::BaseUrl(_))
+            | MountError::RemotePath(_)
+            | MountError::Setting(_) => exit::USAGE,
             _ => exit::FAILED,
         }
     }
@@ -137,6 +147,8 @@ const STORE: StoreId = StoreId(0);
 
 /// Runs until the machine exits, and answers the exit code.
 pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
+    let warnings = args.others.judge().map_err(MountError::Setting)?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let base = args.remote_path.clone();
     if !base.starts_with('/') || (base.len() > 1 && base.ends_with('/')) {
         return Err(MountError::RemotePath(base));

@@ -66,11 +66,16 @@ pub fn report(root: &Path) -> Result<Report, ReportError> {
     let running = Lock::is_held(&control);
     let file = file::read(root);
     let told = file.as_ref().is_some_and(|file| file.landfall.is_some());
+    let stored = match judge::Stored::read(&db, told) {
+        // A mount that has just begun is still making its tables.
+        Err(_) if running => judge::Stored::default(),
+        stored => stored?,
+    };
     Ok(Report::new(judge::Seen {
         root: &root.display().to_string(),
         file: file.as_ref(),
         marker: roots::marker(root).as_ref(),
-        stored: judge::Stored::read(&db, told)?,
+        stored,
         conflicts: conflicts::count(&control),
         running,
         now: clock::now().wall,
