@@ -40,7 +40,7 @@ pub fn workspace() -> Server {
         ("/docs/b.bin", Content::new(vec![0, 1, 0xff])),
         ("/docs/text as base64", Content::binary(*b"plain")),
         ("/docs/deep/er/c.json", Content::new(*b"{\"quoted\": \"\\u00e9 \\n\"}")),
-        ("/docs/\u{e9}\"\\\n", Content::new("\u{1f600}\u{0}".as_bytes())),
+        ("/docs/\u{e9}\"'\n", Content::new("\u{1f600}\u{0}".as_bytes())),
     ] {
         server.put(path, content, Wall(1_000));
     }
