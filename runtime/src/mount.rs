@@ -13,9 +13,11 @@ use landfall_core::files::plan::SyncMode;
 use landfall_core::id::{RemoteId, StoreId, UnitId};
 use landfall_core::path::CONTROL_DIR;
 use landfall_core::roots::Judgement;
+use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::Ms;
 use thiserror::Error;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::Instant;
 
 use crate::disk::Disk;
 use crate::driver::{Driver, Ended, Ports};
@@ -178,8 +180,6 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
     let (sender, events) = unbounded_channel();
     let disk = Disk::open(&path, &base).map_err(io("can not open", &path))?;
     let http = Http::new(args.target(), disk.stage.clone(), sender.clone())?;
-    let database = control.join(store::FILE);
-    let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender)?;
     let trace = match &args.trace {
         Some(file) => Some(Trace::begin(file, &config).map_err(io("can not write", file))?),
         None => None,
@@ -191,8 +191,14 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
         sync_mode: SyncMode::PullOnly,
         interval_ms: args.interval.0,
     };
+    let mut file = Writer::new(&path, identity, args.credentials());
+    // Rows may take a while, and what the last run told is not true any more.
+    let starting = WorkspaceStatus { reason: "starting".into(), ..WorkspaceStatus::default() };
+    file.tell(&starting, Instant::now());
+    let database = control.join(store::FILE);
+    let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender)?;
     let every = Duration::from_millis(args.progress_interval.0.max(100));
-    let show = Show::new(Writer::new(&path, identity, args.credentials()), every);
+    let show = Show::new(file, every);
     let ports = Ports { http, disk, store: opened.store };
     let driver = Driver::new(Machine::new(config), ports, events, trace, show);
     let (run, boot, last) = (opened.run, opened.boot, opened.last);

@@ -156,7 +156,7 @@ pub struct Way {
 impl Report {
     /// Judges. Nothing is read and no clock is asked.
     pub fn new(seen: Seen<'_>) -> Self {
-        let Seen { root, file, marker, stored, conflicts, running, now } = seen;
+        let Seen { root, file, stored, conflicts, running, now, .. } = seen;
         let identity = identity(&seen);
         let (before, expiry) =
             file.map_or((Before::default(), None), |file| (file.before.clone(), file.credentials));
@@ -197,7 +197,7 @@ impl Report {
             remote_root: identity.remote_root.clone(),
             local_root: root.to_owned(),
             in_step_at: status.in_step_at.or(stored.in_step_at).map(rfc3339),
-            complete: marker.is_some() && stored.complete,
+            complete: stored.complete,
             files_total: status.files_total,
             files_done: status.files_done,
             set_aside: status
