@@ -5,6 +5,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::brake::Brake;
 use crate::effect::Exit;
 use crate::fault::Fault;
 use crate::files::plan::Rule;
@@ -178,29 +179,6 @@ pub enum Did {
     Trashed,
     /// It went to the conflict copies.
     SetAside,
-}
-
-/// A brake: something that would have happened, and did not.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-pub enum Brake {
-    /// Too many deletes in one cycle.
-    MaxDelete { deletes: u64, allowed: u64, known: u64 },
-    /// Too many directories wait to be listed.
-    Frontier { directories: u64 },
-    /// The row that says where the mirror stands can not be read. Going on without it could
-    /// take old bytes for new ones.
-    Unreadable { kind: String, why: String },
-}
-
-impl Brake {
-    /// The name in status, metrics and documentation.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Brake::MaxDelete { .. } => "max-delete",
-            Brake::Frontier { .. } => "frontier",
-            Brake::Unreadable { .. } => "unreadable",
-        }
-    }
 }
 
 impl fmt::Display for Decision {
@@ -415,31 +393,6 @@ impl fmt::Display for Did {
             Did::Trashed => "moved to the trash:",
             Did::SetAside => "kept aside as a conflict copy:",
         })
-    }
-}
-
-impl fmt::Display for Brake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Brake::MaxDelete { deletes, allowed, known } => write!(
-                f,
-                "{deletes} of {known} files would be deleted and {allowed} may be; none was. If \
-                 they are to go, start again with a higher --max-delete; if not, restore them on \
-                 the remote"
-            ),
-            Brake::Frontier { directories } => write!(
-                f,
-                "{directories} directories wait to be listed and {} may; nothing was deleted. \
-                 Mount a smaller --remote-path, or remove what makes the tree grow",
-                crate::mirror::FRONTIER_MAX
-            ),
-            Brake::Unreadable { kind, why } => write!(
-                f,
-                "the stored {kind} row can not be read: {why}. It is kept as it is and nothing is \
-                 done. Start the version that wrote it; or, after a look at the files, move \
-                 .relay/state.db away: what is equal on both sides is not downloaded again"
-            ),
-        }
     }
 }
 

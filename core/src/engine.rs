@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 use crate::config::Config;
 use crate::decision::Decision;
 use crate::effect::{DiskOp, Effect, Request};
-use crate::gate::{Class, Gate, Queued};
+use crate::gate::{BreakerState, Class, Gate, Queued};
 use crate::id::{CallId, CommitSeq, RemoteId, StoreId, UnitId};
 use crate::journal::Journal;
 use crate::row::{Of, Row, RowKey, Value};
-use crate::time::{Ms, Now, Tick};
+use crate::status::Counters;
+use crate::time::{Ms, Now, Tick, Wall};
 use crate::timers::{Timers, Wake, Why};
 
 /// How long a disk operation may stay unanswered before the process gives up: nothing but its
@@ -37,6 +38,10 @@ pub struct Engine {
     pub timers: Timers,
     pub journals: BTreeMap<StoreId, Journal>,
     pub gates: BTreeMap<RemoteId, Gate>,
+    /// What each unit decided in this run.
+    pub counters: BTreeMap<UnitId, Counters>,
+    /// How often each breaker opened in this run.
+    pub outages: BTreeMap<RemoteId, Outages>,
     last_call: u64,
 }
 
@@ -55,6 +60,8 @@ impl Engine {
             timers: Timers::default(),
             journals: BTreeMap::new(),
             gates,
+            counters: BTreeMap::new(),
+            outages: BTreeMap::new(),
             last_call: 0,
         }
     }
@@ -98,6 +105,23 @@ impl Engine {
     pub fn end(&mut self, call: CallId) -> Option<Port> {
         self.timers.clear(Wake::Deadline(call));
         self.calls.remove(&call)
+    }
+}
+
+/// Outages of one server, counted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Outages {
+    pub times: u64,
+    pub since: Option<Wall>,
+}
+
+impl Outages {
+    /// Counts a decision of the gate.
+    pub fn saw(&mut self, decision: &Decision, now: Wall) {
+        if let Decision::Breaker { state: BreakerState::Open, .. } = decision {
+            self.times += 1;
+            self.since = Some(now);
+        }
     }
 }
 
@@ -211,6 +235,7 @@ impl Cx<'_> {
 
     /// Tells people.
     pub fn note(&mut self, decision: Decision) {
+        self.engine.counters.entry(self.unit).or_default().saw(&decision);
         self.out.push(Effect::Note { unit: Some(self.unit), decision });
     }
 }

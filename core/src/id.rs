@@ -6,7 +6,9 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// One thing that is kept in step: a workspace, later a relay or an import.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 pub struct UnitId(pub u16);
 
 /// One server. Units that talk to the same server share its [gate](crate::gate).

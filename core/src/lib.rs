@@ -80,6 +80,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod brake;
 pub mod canon;
 pub mod config;
 pub mod decision;

@@ -223,6 +223,9 @@ impl Machine {
             && let Some(gate) = self.engine.gates.get_mut(&remote)
         {
             let decision = gate.settle(now.tick, call, &outcome);
+            if let Some(decision) = &decision {
+                self.engine.outages.entry(remote).or_default().saw(decision, now.wall);
+            }
             out.extend(decision.map(|decision| Effect::Note { unit: None, decision }));
         }
         self.with(now, call.unit, out, |unit, cx| unit.done(cx, call, outcome));

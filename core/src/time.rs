@@ -82,6 +82,13 @@ pub struct Now {
     pub wall: Wall,
 }
 
+impl Now {
+    /// What the wall clock will show at `tick`, if nobody sets it; now, if that is over.
+    pub fn wall_at(self, tick: Tick) -> Wall {
+        Wall(self.wall.0.saturating_add((tick - self.tick).0))
+    }
+}
+
 /// A deadline that survives a restart: set at a wall time, for a duration.
 ///
 /// When it is read back, what is left is clamped to `[0, length]`. A clock that jumped can

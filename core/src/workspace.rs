@@ -17,7 +17,10 @@ use crate::status::WorkspaceStatus;
 use crate::time::{Ms, Now, Tick, Wall};
 use crate::timers::Why;
 
+mod heard;
 mod status;
+
+use heard::Ears;
 
 /// A path that is set aside is tried so often before `--once` ends without it.
 const ONCE_TRIES: u32 = 3;
@@ -32,6 +35,9 @@ pub struct Workspace {
     in_step_at: Option<Wall>,
     unreadable_rows: u64,
     stopping: bool,
+    /// The brake of the lane when it was stopped: its end does not take it off.
+    brake_at_stop: Option<Brake>,
+    ears: Ears,
 }
 
 impl Lane for Workspace {
@@ -72,6 +78,8 @@ impl Lane for Workspace {
     }
 
     fn part(&mut self, cx: &mut Cx<'_>, call: CallId, part: Part) {
+        let of_stream = self.mirror.stream().call() == Some(call);
+        self.ears.part(cx.now.wall, &part, of_stream);
         if self.mirror.owns(call) {
             self.mirror.part(cx, &mut self.files, call, part);
         } else if self.files.owns(call) {
@@ -82,6 +90,7 @@ impl Lane for Workspace {
     }
 
     fn done(&mut self, cx: &mut Cx<'_>, call: CallId, outcome: Outcome) {
+        self.ears.done(cx.now.wall, &outcome, self.in_step);
         if self.mirror.owns(call) {
             self.mirror.done(cx, &mut self.files, call, outcome);
         } else if self.files.owns(call) {
@@ -138,6 +147,7 @@ impl Lane for Workspace {
         self.files.set_timers(cx);
         self.mirror.look_for_progress(cx, &self.files);
         self.look_whether_in_step(cx);
+        self.ears.settled(cx.now.wall, self.mirror.stream(), self.mirror.row.complete);
         if self.config.once {
             let at = self.mirror.moved_on_at() + self.config.patience;
             match at > cx.now.tick && !self.stopping {
@@ -149,6 +159,9 @@ impl Lane for Workspace {
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopping = true;
+        if let State::Braked(brake) = &self.mirror.state {
+            self.brake_at_stop = Some(brake.clone());
+        }
         self.mirror.stop(cx);
         self.files.stop(cx);
     }
@@ -199,6 +212,8 @@ impl Workspace {
             in_step_at: None,
             unreadable_rows: 0,
             stopping: false,
+            brake_at_stop: None,
+            ears: Ears::default(),
         }
     }
 
@@ -251,6 +266,7 @@ impl Workspace {
         }
         self.mirror.completed(cx, fresh.then_some(wall));
         if fresh {
+            self.ears.heard.trouble = None;
             cx.note(Decision::InStep { files: self.files.based() });
         }
     }

@@ -1,16 +1,21 @@
 //! The command line of Landfall.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use landfall::demo::{self, DemoArgs};
 use landfall::disk::undo;
-use landfall::mount::{MountArgs, log, mount};
-use landfall::report::{ReportError, report, why};
+use landfall::mount::{MountArgs, MountError, log, mount};
+use landfall::report::paths::{self, FileState};
+use landfall::report::{Report, ReportError, report, why};
+use landfall::roots::Root;
 use landfall::serve::{self, ServeArgs};
-use landfall::{exit, roots};
+use landfall::{exit, parity, roots};
+use landfall_core::roots::Judgement;
+use serde::Serialize;
 
 /// Keeps a directory in step with a remote workspace, whatever the server does.
 #[derive(Debug, Parser)]
@@ -45,6 +50,9 @@ enum Command {
         /// Machine-readable, under the schema landfall.status/1
         #[arg(long)]
         json: bool,
+        /// With --json: what is known of each file, too
+        #[arg(long, requires = "json")]
+        files: bool,
     },
     /// Say what is known of a path, and what will happen to it and why
     Why {
@@ -75,13 +83,14 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = parity::without_empty_variables(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|why| why.exit());
     log(matches!(cli.log_format, LogFormat::Json));
     let code = match cli.command {
         Command::Mount(args) => mount(args).await.unwrap_or_else(|why| fail(why.code(), &why)),
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await,
-        Command::Status { local_dir, json } => status(local_dir, json),
+        Command::Status { local_dir, json, files } => status(local_dir, json, files),
         Command::Why { path, local_dir } => {
             match real(local_dir).and_then(|dir| why(&dir, &path)) {
                 Ok(text) => say(&text, exit::OK),
@@ -102,17 +111,35 @@ async fn main() -> ExitCode {
     std::process::exit(code.into())
 }
 
-fn status(local_dir: PathBuf, json: bool) -> u8 {
-    match real(local_dir).and_then(|dir| report(&dir)) {
-        Ok(report) => {
-            let text = match json {
-                true => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
-                false => report.text(),
-            };
-            say(&text, exit::of_verdict(report.verdict))
-        }
+fn status(local_dir: PathBuf, json: bool, files: bool) -> u8 {
+    if !local_dir.exists()
+        && let Ok(root) = Root::look(&local_dir, &roots::state_dir())
+        && root.is_known()
+    {
+        return fail(exit::HALTED, &MountError::Root(Judgement::Missing, root.path));
+    }
+    let answer = real(local_dir).and_then(|dir| {
+        let report = report(&dir)?;
+        let files = if files { Some(paths::files(&dir)?) } else { None };
+        let text = match json {
+            true => serde_json::to_string_pretty(&Answer { report: &report, files }),
+            false => Ok(report.text()),
+        };
+        Ok((text.unwrap_or_default(), report.verdict))
+    });
+    match answer {
+        Ok((text, verdict)) => say(&format!("{}\n", text.trim_end()), exit::of_verdict(verdict)),
         Err(why) => fail(code(&why), &why),
     }
+}
+
+/// The answer of `landfall status --json`.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<BTreeMap<String, FileState>>,
 }
 
 fn undo(dir: &Path, list: bool, cycle: Option<u64>) -> u8 {

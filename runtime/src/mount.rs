@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use landfall_core::Machine;
 use landfall_core::canon::Canon;
 use landfall_core::config::{Bootstrap, Config, GateConfig, MaxDelete, WorkspaceConfig};
@@ -12,16 +13,20 @@ use landfall_core::files::plan::SyncMode;
 use landfall_core::id::{RemoteId, StoreId, UnitId};
 use landfall_core::path::CONTROL_DIR;
 use landfall_core::roots::Judgement;
+use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::Ms;
 use thiserror::Error;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::Instant;
 
 use crate::adopt::{NpmLease, Taken};
 use crate::disk::Disk;
 use crate::driver::{Driver, Ended, Ports};
-use crate::http::{Http, HttpError, Secret, Target, Token};
+use crate::expiry::{Bearer, Credentials};
+use crate::http::{Http, HttpError, Target, Token};
 use crate::lock::Lock;
-use crate::report::{self, StatusFile};
+use crate::parity::Others;
+use crate::report::file::{Identity, Writer};
 use crate::roots::{Root, advice, state_dir};
 use crate::show::Show;
 use crate::store::{self, Store, StoreError};
@@ -32,7 +37,7 @@ use crate::{adopt, clock, exit};
 #[derive(clap::Args, Clone, Debug)]
 pub struct MountArgs {
     /// Address of the server, for example https://relay.example
-    #[arg(long, env = "RELAYFILE_BASE_URL")]
+    #[arg(long, env = "RELAYFILE_BASE_URL", alias = "server")]
     pub base_url: String,
     /// Workspace id
     #[arg(long, env = "RELAYFILE_WORKSPACE")]
@@ -43,7 +48,7 @@ pub struct MountArgs {
     /// Bearer token. Other users can see the arguments of a process: prefer the variable or
     /// --token-file
     #[arg(long, env = "RELAYFILE_TOKEN", hide_env_values = true)]
-    pub token: Option<Secret>,
+    pub token: Option<Bearer>,
     /// File with the bearer token; read again for each request
     #[arg(long, conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
@@ -60,7 +65,7 @@ pub struct MountArgs {
     /// ask every --interval
     #[arg(long, env = "RELAYFILE_MOUNT_WEBSOCKET", default_value_t = true,
         action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true,
-        default_missing_value = "true")]
+        default_missing_value = "true", value_parser = BoolishValueParser::new())]
     pub websocket: bool,
     /// Time between two looks at the feed, without a stream
     #[arg(long, env = "RELAYFILE_MOUNT_INTERVAL", default_value = "30s", value_parser = duration)]
@@ -83,6 +88,9 @@ pub struct MountArgs {
     /// Time between two lines of progress where there is no terminal
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub progress_interval: Ms,
+    /// Settings of the client before.
+    #[command(flatten)]
+    pub others: Others,
 }
 
 /// Why a mount could not begin.
@@ -117,6 +125,9 @@ pub enum MountError {
     /// The client could not be made.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// A setting of the client before that can not be had here.
+    #[error("{0}")]
+    Setting(String),
     /// The remote path is not one.
     #[error("--remote-path `{0}` has to begin with / and may not end with one")]
     RemotePath(String),
@@ -129,7 +140,9 @@ impl MountError {
             MountError::Root(Judgement::Missing, _) => exit::HALTED,
             MountError::Root(..) => exit::IDENTITY,
             MountError::Locked(_) | MountError::NpmClient(_) => exit::LOCKED,
-            MountError::Http(HttpError::BaseUrl(_)) | MountError::RemotePath(_) => exit::USAGE,
+            MountError::Http(HttpError::BaseUrl(_))
+            | MountError::RemotePath(_)
+            | MountError::Setting(_) => exit::USAGE,
             _ => exit::FAILED,
         }
     }
@@ -142,6 +155,8 @@ const STORE: StoreId = StoreId(0);
 
 /// Runs until the machine exits, and answers the exit code.
 pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
+    let warnings = args.others.judge().map_err(MountError::Setting)?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let base = args.remote_path.clone();
     if !base.starts_with('/') || (base.len() > 1 && base.ends_with('/')) {
         return Err(MountError::RemotePath(base));
@@ -182,23 +197,25 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
     let (sender, events) = unbounded_channel();
     let disk = Disk::open(&path, &base).map_err(io("can not open", &path))?;
     let http = Http::new(args.target(), disk.stage.clone(), sender.clone())?;
-    let database = control.join(store::FILE);
-    let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender)?;
     let trace = match &args.trace {
         Some(file) => Some(Trace::begin(file, &config).map_err(io("can not write", file))?),
         None => None,
     };
-    let file = StatusFile {
-        schema: report::SCHEMA.into(),
+    let identity = Identity {
         workspace_id: args.workspace.clone(),
         remote_root: base,
         local_root: path.display().to_string(),
         sync_mode: SyncMode::PullOnly,
         interval_ms: args.interval.0,
-        landfall: None,
     };
+    let mut file = Writer::new(&path, identity, args.credentials());
+    // Rows may take a while, and what the last run told is not true any more.
+    let starting = WorkspaceStatus { reason: "starting".into(), ..WorkspaceStatus::default() };
+    file.tell(&starting, Instant::now());
+    let database = control.join(store::FILE);
+    let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender)?;
     let every = Duration::from_millis(args.progress_interval.0.max(100));
-    let show = Show::new(file, control.join(report::FILE), every);
+    let show = Show::new(file, every);
     let ports = Ports { http, disk, store: opened.store };
     let driver = Driver::new(Machine::new(config), ports, events, trace, show);
     let (run, boot, last) = (opened.run, opened.boot, opened.last);
@@ -231,9 +248,16 @@ impl MountArgs {
         Config { seed, remotes: vec![(REMOTE, gate)], workspaces: vec![(UNIT, workspace)] }
     }
 
+    fn credentials(&self) -> Credentials {
+        match (&self.token, &self.token_file) {
+            (None, Some(path)) => Credentials::File { path: path.clone(), seen: None },
+            (token, _) => Credentials::Given(token.as_ref().and_then(|token| token.expiry)),
+        }
+    }
+
     fn target(&self) -> Target {
         let token = match (&self.token, &self.token_file) {
-            (Some(token), _) => Some(Token::Value(token.clone())),
+            (Some(token), _) => Some(Token::Value(token.secret.clone())),
             (None, Some(file)) => Some(Token::File(file.clone())),
             (None, None) => None,
         };

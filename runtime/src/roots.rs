@@ -35,6 +35,11 @@ impl Root {
         Ok(Self { path: real, records, record, marker })
     }
 
+    /// Whether it was a root before.
+    pub fn is_known(&self) -> bool {
+        self.record.is_some()
+    }
+
     /// Whether it may be used for this.
     pub fn judge(&self, workspace: &str, base: &str) -> Judgement {
         judge(&Seen {
@@ -130,6 +135,11 @@ pub fn advice(judgement: Judgement, path: &Path) -> String {
         ),
     };
     format!("{judgement}: {path}. {what}")
+}
+
+/// The marker in a root, if there is one that can be read.
+pub fn marker(root: &Path) -> Option<Marker> {
+    read(&marker_path(root)).ok().flatten()
 }
 
 /// Forgets what is recorded about a path.

@@ -1,22 +1,18 @@
 //! What a mount shows: a bar on a terminal, a line now and then elsewhere, and the status file.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use landfall_core::decision::Decision;
 use landfall_core::effect::Exit;
-use landfall_core::status::{Phase, Status, WorkspaceStatus};
+use landfall_core::status::{Phase, Status};
 use tokio::time::{Instant, sleep_until};
 
-use crate::report::StatusFile;
+use crate::report::file::Writer;
 
 /// How often the status is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// The status file is not written more often than this.
-const WRITE: Duration = Duration::from_secs(1);
 
 /// How a bar looks: files, then bytes and their rate, then what it waits for.
 const COUNTED: &str = "{spinner} {bar:20} {pos}/{len} files · {prefix} · {wide_msg}";
@@ -31,16 +27,13 @@ pub struct Show {
     line_every: Duration,
     next_line: Instant,
     next_look: Instant,
-    next_write: Instant,
     rate: Rate,
-    file: StatusFile,
-    path: PathBuf,
-    written: Option<String>,
+    file: Writer,
 }
 
 impl Show {
-    /// Shows on standard error, and writes `path`.
-    pub fn new(file: StatusFile, path: PathBuf, line_every: Duration) -> Self {
+    /// Shows on standard error, and in the status file.
+    pub fn new(file: Writer, line_every: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             set_style(&bar, UNCOUNTED);
@@ -52,11 +45,8 @@ impl Show {
             line_every,
             next_line: now + line_every,
             next_look: now,
-            next_write: now,
             rate: Rate::default(),
             file,
-            path,
-            written: None,
         }
     }
 
@@ -80,10 +70,7 @@ impl Show {
         let now = Instant::now();
         self.next_look = now + LOOK;
         let Some(unit) = status.units.first() else { return };
-        if now >= self.next_write {
-            self.next_write = now + WRITE;
-            self.write(unit);
-        }
+        self.file.tell(unit, now);
         self.rate.saw(unit.bytes, now);
         let received = format!("{}, {}/s", binary(unit.bytes), binary(self.rate.per_second));
         if let Some(bar) = &self.bar {
@@ -104,30 +91,15 @@ impl Show {
 
     /// The end.
     pub fn end(&mut self, status: &Status, exit: Exit) {
-        self.next_write = Instant::now();
-        let mut status = status.clone();
-        for unit in &mut status.units {
+        if let Some(unit) = status.units.first() {
+            let mut unit = unit.clone();
             if unit.phase == Phase::Stopping {
                 unit.reason = format!("stopped: {exit}");
             }
+            self.file.end(&unit);
         }
-        self.status(&status);
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
-        }
-    }
-
-    fn write(&mut self, unit: &WorkspaceStatus) {
-        let text = self.file.text(unit);
-        if self.written.as_ref() == Some(&text) {
-            return;
-        }
-        let temp = self.path.with_extension("json.new");
-        let written =
-            std::fs::write(&temp, &text).and_then(|()| std::fs::rename(&temp, &self.path));
-        match written {
-            Ok(()) => self.written = Some(text),
-            Err(why) => tracing::debug!("{} can not be written: {why}", self.path.display()),
         }
     }
 }

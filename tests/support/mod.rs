@@ -4,6 +4,7 @@
 pub mod http;
 
 use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -104,7 +105,10 @@ impl Place {
 }
 
 fn walk(root: &Path, dir: &Path, files: &mut BTreeMap<String, ContentHash>) {
-    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+    // A mount may be at work: what is gone by now is not there.
+    let there = |why: &Error| assert_eq!(why.kind(), ErrorKind::NotFound, "{}", dir.display());
+    let Ok(entries) = std::fs::read_dir(dir).inspect_err(there) else { return };
+    for entry in entries.map(Result::unwrap) {
         let path = entry.path();
         if path.is_dir() {
             if path != root.join(".relay") {
@@ -113,11 +117,7 @@ fn walk(root: &Path, dir: &Path, files: &mut BTreeMap<String, ContentHash>) {
             continue;
         }
         let name = format!("/{}", path.strip_prefix(root).unwrap().display());
-        let file = match std::fs::File::open(&path) {
-            // Another client writes beside the file that it replaces.
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => continue,
-            other => other.unwrap(),
-        };
+        let Ok(file) = std::fs::File::open(&path).inspect_err(there) else { continue };
         files.insert(name, landfall::disk::hash_file(file).unwrap());
     }
 }

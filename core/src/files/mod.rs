@@ -179,6 +179,8 @@ pub struct Files {
     pub ask_feed: bool,
     /// A server that refuses the credentials was met.
     pub unauthorized: bool,
+    /// The revision that was last brought in step.
+    pub applied: Option<Revision>,
 }
 
 impl Files {
@@ -220,6 +222,7 @@ impl Files {
             refuted: Vec::new(),
             ask_feed: false,
             unauthorized: false,
+            applied: None,
         }
     }
 
@@ -453,6 +456,9 @@ impl Files {
         let after = slot.entry.row();
         self.based -= u64::from(before.base.is_some());
         self.based += u64::from(after.base.is_some());
+        if let Some(base) = after.base.as_ref().filter(|base| before.base.as_ref() != Some(base)) {
+            self.applied = Some(base.revision.clone());
+        }
         if before != after {
             cx.put(Value::Entry(path.clone(), after));
             slot.mark = cx.mark();
@@ -666,6 +672,29 @@ impl Files {
             .iter()
             .filter(move |(_, slot)| slot.standing == standing)
             .map(|(path, slot)| (path, &slot.entry))
+    }
+
+    /// Paths that are set aside, the next to be tried first, without a walk over all of them.
+    pub fn aside(&self) -> impl Iterator<Item = (&RemotePath, &Entry)> {
+        self.retry
+            .iter()
+            .filter_map(|(_, path)| self.slots.get_key_value(path))
+            .filter(|(_, slot)| slot.standing == Standing::Aside)
+            .map(|(path, slot)| (path, &slot.entry))
+    }
+
+    /// A path that something is to be done for, without a walk over all of them.
+    pub fn example(&self) -> Option<&RemotePath> {
+        let sets = [&self.to_look, &self.to_fetch, &self.to_place, &self.to_remove, &self.deletes];
+        let waiting = sets.into_iter().chain([&self.busy]).filter_map(BTreeSet::first);
+        let reading = self.jobs.values().find_map(|job| match job {
+            Job::Read(path) => Some(path),
+            Job::ReadMany(paths) => paths.first(),
+            _ => None,
+        });
+        let storing = self.to_store.first().map(|(_, path)| path);
+        let later = self.retry.first().map(|(_, path)| path);
+        waiting.chain(reading).chain(storing).min().or(later)
     }
 
     /// Whether every path that is set aside was tried at least `tries` times.

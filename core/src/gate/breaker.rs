@@ -38,6 +38,11 @@ impl Breaker {
         if self.open_until.is_some() { BreakerState::Open } else { BreakerState::Closed }
     }
 
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// When it lets the next request through; `None` while one is tried.
     pub fn opens_at(&self, now: Tick) -> Option<Tick> {
         match (self.open_until, self.trial) {

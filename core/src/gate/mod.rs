@@ -222,6 +222,11 @@ impl Gate {
         (until > now).then_some(until)
     }
 
+    /// The breaker, to be looked at.
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
     fn breaker_says(&mut self, change: impl FnOnce(&mut Breaker)) -> Option<Decision> {
         let before = self.breaker.state();
         change(&mut self.breaker);

@@ -353,6 +353,27 @@ impl Mirror {
         self.frontier.first_key_value().map(|(_, (dir, _))| dir.as_str())
     }
 
+    /// Directories that wait to be listed, and all that this traversal met.
+    pub fn directories(&self) -> (u64, u64) {
+        let found = self.frontier.last_key_value().map_or(0, |(order, _)| order + 1);
+        (self.frontier.len() as u64, found)
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    /// Whether a stream is wanted, and could be joined to what was taken in.
+    pub fn may_stream(&self) -> bool {
+        let joins = match &self.at {
+            Some(Position::After(id)) => id.number().is_some(),
+            Some(Position::Origin) | None => true,
+            Some(Position::NoFeed) => false,
+        };
+        self.config.stream && joins
+    }
+
     fn store(&mut self, cx: &mut Cx<'_>, row: MirrorRow) {
         if row != self.row {
             self.row = row.clone();

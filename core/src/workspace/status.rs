@@ -5,14 +5,16 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Workspace;
+use crate::decision::Doubtful;
 use crate::engine::Engine;
 use crate::files::Standing;
 use crate::files::entry::Hold;
 use crate::id::UnitId;
 use crate::mirror::State;
-use crate::status::{Phase, Verdict, WorkspaceStatus};
+use crate::mirror::stream::Stream;
+use crate::status::{Bootstrap, Circuit, Listener, Listening, Phase, Verdict, WorkspaceStatus};
 use crate::time::{Ms, Now};
-use crate::timers::Wake;
+use crate::timers::{Wake, Why};
 
 /// How many paths are listed by name.
 const LISTED: usize = 20;
@@ -21,9 +23,9 @@ impl Workspace {
     /// The state of this workspace.
     pub(super) fn tell(&self, unit: UnitId, now: Now, engine: &Engine) -> WorkspaceStatus {
         let standing = |standing| self.files.standing(standing);
-        let set_aside: Vec<(String, String)> = self
+        let mut set_aside: Vec<(String, String)> = self
             .files
-            .all(Standing::Aside)
+            .aside()
             .take(LISTED)
             .map(|(path, entry)| {
                 let why = match &entry.hold {
@@ -33,14 +35,17 @@ impl Workspace {
                 (path.to_string(), why)
             })
             .collect();
+        set_aside.sort();
         let mut brakes = Vec::from_iter(self.files.brake());
-        if let State::Braked(brake) = &self.mirror.state {
-            brakes.push(brake.clone());
+        match &self.mirror.state {
+            State::Braked(brake) => brakes.push(brake.clone()),
+            _ => brakes.extend(self.brake_at_stop.clone()),
         }
         let waits = self.waits(unit, now, engine);
         let aside = standing(Standing::Aside);
         let (verdict, reason) = if let Some(brake) = brakes.first() {
-            (Verdict::Halted, format!("the brake `{}` is on: {brake}", brake.name()))
+            let (name, seen, prevented) = (brake.name(), brake.seen(), brake.prevented());
+            (Verdict::Halted, format!("the brake `{name}` is on: {seen}; {prevented}"))
         } else if self.unreadable_rows > 0 {
             (Verdict::Degraded, format!("{} stored rows can not be read", self.unreadable_rows))
         } else if self.mirror.unauthorized || self.files.unauthorized {
@@ -51,9 +56,11 @@ impl Workspace {
         } else if self.files.disk_paused().is_some() {
             (Verdict::Degraded, String::from("the disk is full or read-only"))
         } else if aside > 0 {
-            (Verdict::Degraded, format!("{aside} files are set aside and tried again"))
+            let files = if aside == 1 { "file is" } else { "files are" };
+            (Verdict::Degraded, format!("{aside} {files} set aside and tried again"))
         } else if standing(Standing::Blocked) > 0 {
-            (Verdict::Degraded, String::from("something is in the way of a file"))
+            let n = standing(Standing::Blocked);
+            (Verdict::Degraded, format!("{n} files may not be read with these credentials"))
         } else if self.mirror.row.refused_names > 0 {
             let n = self.mirror.row.refused_names;
             (Verdict::Degraded, format!("{n} names from the server can not be placed"))
@@ -83,7 +90,69 @@ impl Workspace {
             brakes,
             waits,
             next_wake,
+            denied: standing(Standing::Blocked),
+            missing: match &self.mirror.row.doubt {
+                Some(doubt) => match doubt.why {
+                    Doubtful::Missing { missing } => missing,
+                    _ => 0,
+                },
+                None => 0,
+            },
+            last_applied: self.files.applied.clone(),
+            heard: self.ears.heard.clone(),
+            listener: self.listener(unit, now, engine),
+            circuit: self.circuit(now, engine),
+            bootstrap: (!self.mirror.row.complete).then(|| self.bootstrap()),
+            counters: engine.counters.get(&unit).cloned().unwrap_or_default(),
         }
+    }
+
+    fn listener(&self, unit: UnitId, now: Now, engine: &Engine) -> Listener {
+        let started = !matches!(self.mirror.state, State::Loading | State::Stopped);
+        let before = self.ears.opened_at.is_some();
+        let again = engine.timers.get(Wake::Unit(unit, Why::Stream));
+        let state = match self.mirror.stream() {
+            _ if !started || self.config.once => Listening::Off,
+            _ if !self.mirror.may_stream() => Listening::Polling,
+            Stream::Open { .. } => Listening::Open,
+            Stream::Opening { .. } if !before => Listening::Opening,
+            Stream::Down if !before && again.is_none() => Listening::Opening,
+            Stream::Opening { .. } | Stream::Down => Listening::Reopening,
+        };
+        Listener {
+            state,
+            alive_at: self.ears.alive_at,
+            opened_at: self.ears.opened_at,
+            asked_at: self.ears.asked_at(),
+            again_at: again.map(|tick| now.wall_at(tick)),
+        }
+    }
+
+    fn circuit(&self, now: Now, engine: &Engine) -> Circuit {
+        let Some(gate) = engine.gates.get(&self.config.remote) else { return Circuit::default() };
+        let (breaker, outages) = (gate.breaker(), engine.outages.get(&self.config.remote));
+        let open = breaker.state() == crate::gate::BreakerState::Open;
+        let retry = breaker.opens_at(now.tick).filter(|_| open);
+        Circuit {
+            open,
+            opened_at: outages.and_then(|outages| outages.since).filter(|_| open),
+            retry_at: retry.map(|tick| now.wall_at(tick)),
+            failures: breaker.failures(),
+            times: outages.map_or(0, |outages| outages.times),
+        }
+    }
+
+    fn bootstrap(&self) -> Bootstrap {
+        let (directories_left, directories_found) = self.mirror.directories();
+        self.ears.dated(Bootstrap {
+            files: self.files.based(),
+            total: self.mirror.row.traversal.as_ref().and_then(|traversal| traversal.total),
+            since: None,
+            dir: self.mirror.front().map(String::from),
+            directories_left,
+            directories_found,
+            stalls: self.mirror.row.stalls,
+        })
     }
 
     fn phase(&self) -> Phase {
@@ -129,7 +198,7 @@ impl Workspace {
             State::Walking { .. } => {
                 waits.push(format!("the listing of {}", self.mirror.front().unwrap_or("/")));
             }
-            State::Braked(brake) => waits.push(format!("a person: {brake}")),
+            State::Braked(brake) => waits.push(format!("a person: {}", brake.seen())),
             State::Following if !self.mirror.row.believed => {
                 let due = engine.timers.get(Wake::Unit(unit, crate::timers::Why::Relist));
                 let wait = due.map_or(Ms(0), |due| due - now.tick);
@@ -139,14 +208,13 @@ impl Workspace {
         }
         let working = self.files.standing(Standing::Working);
         if working > 0 {
-            let example = self.files.all(Standing::Working).next();
-            let path = example.map(|(path, _)| path.to_string()).unwrap_or_default();
+            let path = self.files.example().map(|path| path.to_string()).unwrap_or_default();
             let (disk, reads) = self.files.under_way();
             waits.push(format!(
                 "{working} files, {path} first ({reads} reads and {disk} disk operations under way)"
             ));
         }
-        for (path, why) in self.files.all(Standing::Aside).take(3).map(|(path, entry)| {
+        for (path, why) in self.files.aside().take(3).map(|(path, entry)| {
             (path, entry.hold.as_ref().map(|hold| format!("{hold}")).unwrap_or_default())
         }) {
             waits.push(format!("another try at {path}: {why}"));

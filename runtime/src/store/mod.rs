@@ -14,7 +14,7 @@ use landfall_core::effect::Change;
 use landfall_core::event::{Boot, Event, LastExit};
 use landfall_core::id::{CommitSeq, StoreId, UnitId};
 use landfall_core::row::StoredRow;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -26,6 +26,12 @@ const AGAIN: Duration = Duration::from_millis(250);
 
 /// Sets a value of the store itself.
 const SET: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+
+/// All rows.
+const ALL: &str = "SELECT unit, kind, key, schema, json FROM rows";
+
+/// The rows of one kind.
+const OF_KIND: &str = "SELECT unit, kind, key, schema, json FROM rows WHERE kind = ?1";
 
 /// How long the mark of a clean end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -85,7 +91,7 @@ impl Store {
         let failed = |why| StoreError::Sqlite { path: path.display().to_string(), why };
         let mut db = Connection::open(path).map_err(failed)?;
         let (run, boot, last) = begin(&mut db, boot_id).map_err(failed)?;
-        let rows = read_rows(&db).map_err(failed)?;
+        let rows = read_rows(&db, ALL, None).map_err(failed)?;
         let (jobs, queue) = mpsc::channel();
         // Stored with the first commit: what a power cut tore is in doubt until a commit says
         // so, and a kill before that must not make it trusted.
@@ -123,11 +129,20 @@ impl Store {
 
 /// Reads all rows of a store that may be in use by a daemon, or by nobody.
 pub fn read_only(path: &Path) -> Result<Vec<StoredRow>, StoreError> {
+    read_where(path, ALL, None)
+}
+
+/// The same for the rows of one kind: those of files may be many.
+pub fn read_kind(path: &Path, kind: &str) -> Result<Vec<StoredRow>, StoreError> {
+    read_where(path, OF_KIND, Some(kind))
+}
+
+fn read_where(path: &Path, query: &str, kind: Option<&str>) -> Result<Vec<StoredRow>, StoreError> {
     let failed = |why| StoreError::Sqlite { path: path.display().to_string(), why };
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .and_then(|db| db.busy_timeout(Duration::from_secs(5)).map(|()| db))
         .map_err(failed)?;
-    read_rows(&db).map_err(failed)
+    read_rows(&db, query, kind).map_err(failed)
 }
 
 fn begin(
@@ -165,9 +180,13 @@ fn begin(
     Ok((run + 1, boot, last))
 }
 
-fn read_rows(db: &Connection) -> Result<Vec<StoredRow>, rusqlite::Error> {
-    let mut query = db.prepare("SELECT unit, kind, key, schema, json FROM rows")?;
-    let rows = query.query_map([], |row| {
+fn read_rows(
+    db: &Connection,
+    query: &str,
+    kind: Option<&str>,
+) -> Result<Vec<StoredRow>, rusqlite::Error> {
+    let mut query = db.prepare(query)?;
+    let rows = query.query_map(params_from_iter(kind), |row| {
         Ok(StoredRow {
             unit: UnitId(row.get(0)?),
             kind: row.get(1)?,
