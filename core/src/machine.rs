@@ -252,8 +252,11 @@ impl Machine {
             return;
         }
         // With `--once` the process ends when the last of its units is done.
-        let ends: Option<Vec<Exit>> =
-            self.units.values().map(|unit| unit.lane_ref().once_ends(now.tick)).collect();
+        let ends: Option<Vec<Exit>> = self
+            .units
+            .values()
+            .map(|unit| unit.lane_ref().once_ends(now.tick, &self.engine))
+            .collect();
         match ends.and_then(|ends| ends.into_iter().max()) {
             None => {}
             Some(Exit::InStep) => self.exit(Exit::InStep, out),
@@ -314,7 +317,7 @@ pub(crate) trait Lane {
     fn stop(&mut self, cx: &mut Cx<'_>);
     fn in_flight(&self) -> u64;
     fn is_quiet(&self) -> bool;
-    fn once_ends(&self, now: Tick) -> Option<Exit>;
+    fn once_ends(&self, now: Tick, engine: &Engine) -> Option<Exit>;
     fn status(&self, unit: UnitId, now: Now, engine: &Engine) -> Option<WorkspaceStatus>;
 }
 

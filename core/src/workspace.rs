@@ -22,6 +22,9 @@ mod status;
 
 use heard::Ears;
 
+/// So many refusals of the credentials end `--once`: they were taken anew after the first.
+const ONCE_REFUSALS: u32 = 2;
+
 /// A path that is set aside is tried so often before `--once` ends without it.
 const ONCE_TRIES: u32 = 3;
 
@@ -175,11 +178,11 @@ impl Lane for Workspace {
         self.files.is_quiet()
     }
 
-    fn once_ends(&self, now: Tick) -> Option<Exit> {
+    fn once_ends(&self, now: Tick, engine: &Engine) -> Option<Exit> {
         if !self.config.once || self.stopping {
             return None;
         }
-        if self.mirror.unauthorized || self.files.unauthorized {
+        if self.refusals(engine) >= ONCE_REFUSALS {
             return Some(Exit::Unauthorized);
         }
         if matches!(self.mirror.state, State::Braked(_)) {
@@ -223,6 +226,11 @@ impl Workspace {
             State::Braked(brake @ Brake::Unreadable { .. }) => Some(brake),
             _ => None,
         }
+    }
+
+    /// Tries in a row for which the server refused the credentials.
+    fn refusals(&self, engine: &Engine) -> u32 {
+        engine.gates.get(&self.config.remote).map_or(0, |gate| gate.credentials().refusals())
     }
 
     fn note_clamps(&self, cx: &mut Cx<'_>) {

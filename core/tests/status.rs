@@ -98,6 +98,7 @@ fn a_brake_halts_and_the_doubt_before_it_is_counted() {
     let events = (1..=11).map(|n| deleted(100 + n, &names[n as usize])).collect();
     let answer = landfall_core::event::Answer::Events { events, next: None };
     lab.answer("events", landfall_core::event::Outcome::Ok(answer));
+    lab.wait(Ms::secs(2));
     let status = lab.status();
     assert_eq!(status.verdict, Verdict::Halted);
     let brake = Brake::MaxDelete { deletes: 11, allowed: 10, known: 12 };

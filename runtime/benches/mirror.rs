@@ -1,4 +1,4 @@
-//! How fast the mirror is, as ratios in one run on loopback: `cargo bench -p landfall`.
+//! How fast the mirror is, as ratios in one run on loopback: `cargo bench -p landfall --bench mirror`.
 //!
 //! The server runs in this process and the mirror in a process of its own, so both share the
 //! machine. The yardstick is the simplest thing that could work: fetch the whole export and
@@ -21,6 +21,7 @@ async fn main() -> Fallible<()> {
     if !std::env::args().any(|arg| arg == "--bench") {
         return Ok(());
     }
+    let _ = rustls::crypto::ring::default_provider().install_default();
     println!("| what | measured | in relation |");
     println!("|---|---|---|");
     let ten = bootstrap(10_000, 200).await?;

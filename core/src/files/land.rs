@@ -154,7 +154,6 @@ impl Files {
     }
 
     fn read_failed(&mut self, cx: &mut Cx<'_>, path: &RemotePath, why: Fault) {
-        self.unauthorized |= why == Fault::Unauthorized;
         match why {
             // Not the file's fault, and the gate paces what comes next.
             Fault::Throttled | Fault::WorkspaceBusy | Fault::Unauthorized => {
@@ -186,7 +185,6 @@ impl Files {
                 false
             }
             Outcome::Failed { why, .. } => {
-                self.unauthorized |= *why == Fault::Unauthorized;
                 let gone = matches!(why, Fault::NotFound) && self.bulk_read.is_none();
                 if gone {
                     self.bulk_read = Some(false);

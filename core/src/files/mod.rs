@@ -177,8 +177,6 @@ pub struct Files {
     pub refuted: Vec<RemotePath>,
     /// A read told something that the feed has not told yet.
     pub ask_feed: bool,
-    /// A server that refuses the credentials was met.
-    pub unauthorized: bool,
     /// The revision that was last brought in step.
     pub applied: Option<Revision>,
 }
@@ -221,7 +219,6 @@ impl Files {
             answers: 0,
             refuted: Vec::new(),
             ask_feed: false,
-            unauthorized: false,
             applied: None,
         }
     }

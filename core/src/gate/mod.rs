@@ -7,6 +7,7 @@
 //! | requests at once | from 1 to the configured number; grows by one per round, halves on a throttle |
 //! | requests in a second | the configured ceiling, bursts included |
 //! | after a 429 | none before `Retry-After` (clamped to 1 to 60 s) or a back-off ended |
+//! | after a 401 | one request at a time, 1 to 60 s apart, until one is not refused, see [`credentials`] |
 //! | after five failures in a row within 60 s | none for 30 s, then one at a time, see [`breaker`] |
 //! | between classes | interactive, feed and bulk share 4 : 2 : 1 when all of them wait, and bulk never takes the last place |
 //!
@@ -27,10 +28,12 @@ use crate::policy::Backoff;
 use crate::time::{Ms, Tick};
 
 pub mod breaker;
+pub mod credentials;
 mod rate;
 
 use breaker::Breaker;
 pub use breaker::BreakerState;
+use credentials::Credentials;
 use rate::Rate;
 
 /// Shortest and longest pause after a 429.
@@ -38,9 +41,6 @@ pub const PAUSE_BOUNDS: (Ms, Ms) = (Ms::secs(1), Ms::secs(60));
 
 /// Pause after a 429 without `Retry-After`.
 const PAUSE: Backoff = Backoff { base: Ms::secs(2), cap: Ms::secs(60) };
-
-/// Pause after a 401: the credentials have to change first.
-const UNAUTHORIZED_PAUSE: Ms = Ms::secs(30);
 
 /// Requests at once before anything is known about the server.
 const FIRST_CONCURRENCY: u32 = 8;
@@ -84,6 +84,7 @@ pub struct Gate {
     throttles: u32,
     rate: Rate,
     breaker: Breaker,
+    credentials: Credentials,
 }
 
 impl Gate {
@@ -105,6 +106,7 @@ impl Gate {
             throttles: 0,
             rate: Rate::new(config.per_second),
             breaker: Breaker::default(),
+            credentials: Credentials::default(),
             config,
         }
     }
@@ -130,6 +132,7 @@ impl Gate {
     pub fn opened(&mut self, call: CallId) {
         if self.in_flight.remove(&call).is_some() {
             self.throttles = 0;
+            self.credentials.accepted();
             self.breaker.succeeded(call);
         }
     }
@@ -173,17 +176,31 @@ impl Gate {
         self.in_flight.remove(&call)?;
         let Outcome::Failed { blame, why, retry_after } = outcome else {
             self.throttles = 0;
+            self.credentials.accepted();
             self.grow();
             return self.breaker_says(|b| b.succeeded(call));
         };
+        if why.was_answered() && *why != Fault::Unauthorized {
+            self.credentials.accepted();
+        }
         match why {
-            Fault::WorkspaceBusy | Fault::Throttled | Fault::Unauthorized => {
+            Fault::Unauthorized => {
+                self.breaker.forget(call);
+                let wait = self.credentials.refused(now, &(self.seed, self.id))?;
+                self.closed_until = self.closed_until.max(now + wait);
+                Some(Decision::GatePaused {
+                    remote: self.id,
+                    why: why.clone(),
+                    wait,
+                    concurrency: 1,
+                })
+            }
+            Fault::WorkspaceBusy | Fault::Throttled => {
                 self.breaker.forget(call);
                 self.throttles = self.throttles.saturating_add(1);
                 let (least, most) = PAUSE_BOUNDS;
                 let wait = match retry_after {
                     Some(asked) => (*asked).clamp(least, most),
-                    None if *why == Fault::Unauthorized => UNAUTHORIZED_PAUSE,
                     // The workspace is too busy for this one request, not for any.
                     None if *why == Fault::WorkspaceBusy => least,
                     None => PAUSE.delay(self.throttles, &(self.seed, self.id)).max(least),
@@ -222,6 +239,11 @@ impl Gate {
         (until > now).then_some(until)
     }
 
+    /// What the server says of our credentials.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     /// The breaker, to be looked at.
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
@@ -241,7 +263,8 @@ impl Gate {
 
     fn next_class(&self) -> Option<Class> {
         let limit = self.concurrency() as usize;
-        if self.in_flight.len() >= limit {
+        let under_way = self.in_flight.len();
+        if under_way >= limit || !self.credentials.allows(under_way) {
             return None;
         }
         let bulk = self.in_flight.values().filter(|class| **class == Class::Bulk).count();

@@ -116,3 +116,41 @@ fn a_request_that_is_cancelled_in_line_is_never_sent() {
     assert_eq!(granted(&mut gate, Tick(0)), [2]);
     gate.cancel(call(2));
 }
+
+fn unauthorized() -> Outcome {
+    Outcome::Failed { blame: Blame::Lane, why: Fault::Unauthorized, retry_after: None }
+}
+
+#[test]
+fn sixteen_401s_are_one_refusal_and_one_request_finds_the_renewed_token() {
+    let mut gate = gate(16);
+    ask(&mut gate, Class::Bulk, 1..40);
+    let sent = granted(&mut gate, Tick(0));
+    assert!(sent.len() > 4, "{sent:?}");
+    let told = sent.iter().filter_map(|n| gate.settle(Tick(5), call(*n), &unauthorized())).count();
+    assert_eq!(told, 1, "one wave is one decision");
+    assert_eq!(gate.credentials().refusals(), 1);
+    // One request goes, soon, and no other while it is under way.
+    let soon = gate.opens_at(Tick(5)).unwrap();
+    assert!(soon <= Tick(1_005), "{soon:?}");
+    let trial = granted(&mut gate, soon);
+    assert_eq!(trial.len(), 1);
+    assert!(granted(&mut gate, Tick(60_000)).is_empty());
+    gate.settle(soon + Ms(5), call(trial[0]), &good());
+    assert_eq!(gate.credentials().refusals(), 0);
+    assert!(granted(&mut gate, soon + Ms(5)).len() > 4, "as many at once as before");
+}
+
+#[test]
+fn refused_credentials_are_tried_more_and_more_seldom() {
+    let mut gate = gate(16);
+    let (mut now, mut tries) = (Tick(0), 0);
+    while now < Tick(600_000) {
+        tries += 1;
+        ask(&mut gate, Class::Feed, tries..tries + 1);
+        now = gate.opens_at(now).unwrap().max(now);
+        assert_eq!(granted(&mut gate, now), [tries]);
+        gate.settle(now, call(tries), &unauthorized());
+    }
+    assert!((10..30).contains(&tries), "{tries} in ten minutes");
+}

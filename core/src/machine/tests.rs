@@ -33,7 +33,7 @@ impl Lane for Dummy {
     fn is_quiet(&self) -> bool {
         true
     }
-    fn once_ends(&self, _: Tick) -> Option<Exit> {
+    fn once_ends(&self, _: Tick, _: &Engine) -> Option<Exit> {
         (self.answers > 0).then_some(Exit::InStep)
     }
     fn status(&self, _: UnitId, _: Now, _: &Engine) -> Option<WorkspaceStatus> {

@@ -30,7 +30,6 @@ use crate::config::WorkspaceConfig;
 use crate::decision::{Brake, Decision, FeedLoss};
 use crate::engine::Cx;
 use crate::event::{Outcome, Part};
-use crate::fault::Fault;
 use crate::files::Files;
 use crate::files::entry::Ordinal;
 use crate::id::{CallId, CommitSeq};
@@ -124,8 +123,6 @@ pub struct Mirror {
     /// The watchdog counts from here.
     moved_at: Tick,
     progressed_at: Tick,
-    /// The server refused the credentials.
-    pub unauthorized: bool,
 }
 
 impl Mirror {
@@ -159,7 +156,6 @@ impl Mirror {
             answers: 0,
             moved_at: Tick(0),
             progressed_at: Tick(0),
-            unauthorized: false,
         }
     }
 
@@ -256,11 +252,6 @@ impl Mirror {
 
     /// The last word about a call of this lane.
     pub fn done(&mut self, cx: &mut Cx<'_>, files: &mut Files, call: CallId, outcome: Outcome) {
-        match &outcome {
-            Outcome::Failed { why, .. } if !why.was_answered() => {}
-            Outcome::Failed { why, .. } => self.unauthorized = *why == Fault::Unauthorized,
-            Outcome::Ok(_) => self.unauthorized = false,
-        }
         if self.feed_call == Some(call) {
             self.feed_call = None;
             return self.feed_done(cx, files, outcome);

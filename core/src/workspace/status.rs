@@ -48,7 +48,7 @@ impl Workspace {
             (Verdict::Halted, format!("the brake `{name}` is on: {seen}; {prevented}"))
         } else if self.unreadable_rows > 0 {
             (Verdict::Degraded, format!("{} stored rows can not be read", self.unreadable_rows))
-        } else if self.mirror.unauthorized || self.files.unauthorized {
+        } else if self.refusals(engine) > 0 {
             (Verdict::Degraded, String::from("the server refuses the credentials"))
         } else if self.mirror.row.stalls > 0 {
             let reason = "the server answers, but nothing moves";

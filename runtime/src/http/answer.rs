@@ -83,10 +83,11 @@ impl Attempt {
         let parser = Parser { attempt: self, handle: Handle::current(), end: body.end() };
         let mut parse = tokio::task::spawn_blocking(move || parser.run(request, body));
         // If this task is cancelled, the receiving half goes with it, and the parser finds that
-        // its input has ended.
+        // its input has ended. It does not end before the parser: as long as it runs, credit
+        // finds its way.
         tokio::pin!(receive);
         tokio::select! {
-            () = &mut receive => {}
+            () = &mut receive => drop(parse.await),
             _ = &mut parse => {
                 let _ = tokio::time::timeout(LINGER, receive).await;
             }

@@ -34,6 +34,9 @@ impl Real {
     }
 }
 
+/// Who waits longer waits for ever.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
 impl TestNetwork for Real {
     fn ask(&mut self, call: CallId, request: Request, credit: u32) {
         let _inside = self.runtime.enter();
@@ -49,7 +52,8 @@ impl TestNetwork for Real {
     }
 
     fn next(&mut self) -> Event {
-        self.events.blocking_recv().unwrap()
+        let next = async { tokio::time::timeout(PATIENCE, self.events.recv()).await };
+        self.runtime.block_on(next).expect("an answer in time").unwrap()
     }
 
     fn already(&mut self) -> Option<Event> {

@@ -67,7 +67,8 @@ pub fn check(network: &mut impl TestNetwork) -> Result<(), String> {
         }
     }
     cancelled(network, CallId { run: 1, unit: UnitId(0), n: n + 1 })?;
-    streamed(network, &server, CallId { run: 1, unit: UnitId(0), n: n + 2 })
+    streamed(network, &server, CallId { run: 1, unit: UnitId(0), n: n + 10 })?;
+    credited_late(network, CallId { run: 1, unit: UnitId(0), n: n + 20 })
 }
 
 /// The stream is opened and tells what was missed, event by event. The bytes may come with an
@@ -259,6 +260,29 @@ fn cancelled(network: &mut impl TestNetwork, call: CallId) -> Result<(), String>
     match staged.keys().filter(|blob| blob.call == call).count() {
         1 => Ok(()),
         n => Err(format!("{n} blobs are left of a call that handed over {first:?}")),
+    }
+}
+
+/// Credit is still good when others were asked and answered meanwhile, long after the last
+/// byte of the body may have come.
+fn credited_late(network: &mut impl TestNetwork, call: CallId) -> Result<(), String> {
+    network.ask(call, Request::Export { path: "/".into() }, 1);
+    let first = network.next();
+    for n in 1..10 {
+        let other = CallId { n: call.n + n, ..call };
+        network.ask(other, Request::Tip, 1);
+        match network.next() {
+            Event::Done { call: of, outcome: Outcome::Ok(_) } if of == other => {}
+            late => return Err(format!("{late:?} comes after {first:?}, without credit")),
+        }
+    }
+    network.more(call, 1_000);
+    loop {
+        match network.next() {
+            Event::Part { call: of, .. } if of == call => {}
+            Event::Done { call: of, outcome: Outcome::Ok(_) } if of == call => return Ok(()),
+            other => return Err(format!("{other:?} comes of an export that got its credit late")),
+        }
     }
 }
 
