@@ -52,6 +52,9 @@ struct Args {
     /// Edits in a second, 1 to 10
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10))]
     rate: u64,
+    /// A server without faults, to tell what comes of them from what does not
+    #[arg(long)]
+    calm: bool,
     /// No fault makes the mount wait longer than this many seconds
     #[arg(long, default_value_t = 10)]
     chaos_wait: u64,
@@ -74,7 +77,10 @@ async fn main() -> Fallible<()> {
     let mut workspace = Server::default();
     workspace.add_sample(args.seed, FILES as u64, Wall(1_000));
     let server = serving(workspace).await;
-    let plan = FaultPlan::all_on(args.seed);
+    let plan = match args.calm {
+        true => FaultPlan::clean(args.seed),
+        false => FaultPlan::all_on(args.seed),
+    };
     println!("{plan}");
     let longest_wait = Duration::from_secs(args.chaos_wait);
     server.set_chaos(Chaos { plan, lasts: None, longest_wait });

@@ -124,9 +124,17 @@ pub struct Writer {
     credentials: Credentials,
     before: Before,
     unknown: Map<String, Value>,
-    /// Conflict copies, and how many the machine had made when they were counted.
-    conflicts: Option<(u64, u64)>,
+    conflicts: Option<Counted>,
     written: Option<Written>,
+}
+
+/// Conflict copies. A person takes them away and the machine adds to them.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    at: Instant,
+    /// Copies that the machine had made by then.
+    kept: u64,
+    copies: u64,
 }
 
 #[derive(Debug)]
@@ -179,28 +187,38 @@ impl Writer {
                 return;
             }
         }
-        self.write(status, expiry, Some(std::process::id()), wall);
+        let conflicts = self.conflicts(status.counters.kept, now);
+        self.write(status, conflicts, expiry, Some(std::process::id()), wall);
         self.written = Some(Written { at: now, facts, words });
     }
 
     /// Writes the last word of a process that ends.
     pub fn end(&mut self, status: &WorkspaceStatus) {
-        let expiry = self.credentials.expiry();
-        self.write(status, expiry, None, clock::now().wall);
+        let (conflicts, expiry) = (conflicts::count(&self.control), self.credentials.expiry());
+        self.write(status, conflicts, expiry, None, clock::now().wall);
+    }
+
+    /// How many copies there are, counted again where the machine made one, and now and then.
+    fn conflicts(&mut self, kept: u64, now: Instant) -> u64 {
+        let lasts = Duration::from_millis(HEARTBEAT.0);
+        match self.conflicts {
+            Some(counted) if counted.kept == kept && now < counted.at + lasts => counted.copies,
+            _ => {
+                let copies = conflicts::count(&self.control);
+                self.conflicts = Some(Counted { at: now, kept, copies });
+                copies
+            }
+        }
     }
 
     fn write(
-        &mut self,
+        &self,
         status: &WorkspaceStatus,
+        conflicts: u64,
         expiry: Option<Expiry>,
         daemon: Option<u32>,
         now: Wall,
     ) {
-        // They are counted again where the machine made one, and with every heartbeat.
-        let kept = status.counters.kept;
-        let counted = self.conflicts.filter(|(then, _)| *then == kept && !status.in_step);
-        let (_, conflicts) =
-            *self.conflicts.insert(counted.unwrap_or((kept, conflicts::count(&self.control))));
         let (identity, before) = (&self.identity, &self.before);
         let source = Source { identity, status, before, conflicts, expiry, daemon, now };
         let mut file = self.unknown.clone();
