@@ -1,6 +1,7 @@
 //! The brake on deletes counts what belongs together, however it is told.
 mod lab;
 use lab::*;
+use landfall_core::effect::Effect;
 use landfall_core::event::{Answer, Outcome, Part};
 use landfall_core::id::CallId;
 use landfall_core::time::Ms;
@@ -112,4 +113,18 @@ fn until(lab: &mut Lab, asked: &str) {
     while !lab.asked.iter().any(|(_, request)| show(request).starts_with(asked)) {
         lab.wait(Ms::secs(1));
     }
+}
+
+#[test]
+fn nothing_goes_before_the_row_that_says_why_is_durable() {
+    let (mut lab, stream) = streaming();
+    lab.hold = Some(|effect| matches!(effect, Effect::Commit { .. }));
+    deletes(&mut lab, stream, 0..1, Ms::secs(5));
+    assert_eq!(lab.trash.len(), 0, "a kill now would leave a row of a file that is missing");
+    lab.hold = None;
+    while !lab.held.is_empty() {
+        lab.release();
+    }
+    lab.wait(Ms::secs(1));
+    assert_eq!(lab.trash.len(), 1, "{}", lab.story);
 }
