@@ -128,3 +128,17 @@ fn nothing_goes_before_the_row_that_says_why_is_durable() {
     lab.wait(Ms::secs(1));
     assert_eq!(lab.trash.len(), 1, "{}", lab.story);
 }
+
+#[test]
+fn a_delete_that_a_read_ran_ahead_of_is_a_doubt() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    feed(&mut lab, Outcome::Ok(Answer::Events { events: vec![updated(101, "/a", 2)], next: None }));
+    // Meanwhile it was deleted and made again, and the read shows what it is now.
+    lab.read("/a", 4);
+    feed(&mut lab, Outcome::Ok(Answer::Events { events: vec![deleted(102, "/a")], next: None }));
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.trash.len(), 0, "{}", lab.story);
+    lab.read("/a", 4);
+    lab.wait(Ms::secs(5));
+    assert!(lab.status().in_step, "{}", lab.story);
+}
