@@ -1,6 +1,7 @@
 //! The brake on deletes counts what belongs together, however it is told.
 mod lab;
 use lab::*;
+use landfall_core::effect::Effect;
 use landfall_core::event::{Answer, Outcome, Part};
 use landfall_core::id::CallId;
 use landfall_core::time::Ms;
@@ -112,4 +113,32 @@ fn until(lab: &mut Lab, asked: &str) {
     while !lab.asked.iter().any(|(_, request)| show(request).starts_with(asked)) {
         lab.wait(Ms::secs(1));
     }
+}
+
+#[test]
+fn nothing_goes_before_the_row_that_says_why_is_durable() {
+    let (mut lab, stream) = streaming();
+    lab.hold = Some(|effect| matches!(effect, Effect::Commit { .. }));
+    deletes(&mut lab, stream, 0..1, Ms::secs(5));
+    assert_eq!(lab.trash.len(), 0, "a kill now would leave a row of a file that is missing");
+    lab.hold = None;
+    while !lab.held.is_empty() {
+        lab.release();
+    }
+    lab.wait(Ms::secs(1));
+    assert_eq!(lab.trash.len(), 1, "{}", lab.story);
+}
+
+#[test]
+fn a_delete_that_a_read_ran_ahead_of_is_a_doubt() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    feed(&mut lab, Outcome::Ok(Answer::Events { events: vec![updated(101, "/a", 2)], next: None }));
+    // Meanwhile it was deleted and made again, and the read shows what it is now.
+    lab.read("/a", 4);
+    feed(&mut lab, Outcome::Ok(Answer::Events { events: vec![deleted(102, "/a")], next: None }));
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.trash.len(), 0, "{}", lab.story);
+    lab.read("/a", 4);
+    lab.wait(Ms::secs(5));
+    assert!(lab.status().in_step, "{}", lab.story);
 }

@@ -44,3 +44,18 @@ fn a_refused_directory_is_cleared_with_the_file_below_it() {
     told(&mut lab, vec![deleted(101, "/a/b//d")]);
     assert_eq!(lab.status().refused_names, 0, "{}", lab.story);
 }
+
+#[test]
+fn a_listing_that_is_older_than_a_delete_does_not_bring_the_name_back() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", tip(100));
+    lab.answer("export", refused(413, "", ""));
+    // The listing is under way when the feed tells that the name is gone.
+    while !lab.asked.iter().any(|(_, request)| show(request).starts_with("events")) {
+        lab.wait(Ms::secs(1));
+    }
+    let events = vec![deleted(101, "/../up")];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.page(&[listed("/../up", 1), listed("/c", 1)], None, None);
+    assert_eq!(lab.status().refused_names, 0, "{}", lab.story);
+}

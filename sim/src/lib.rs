@@ -17,6 +17,8 @@
 //!
 //! - `sim --seed N` [tells](story) one run in sentences.
 //! - `sim --seeds A..B` [hunts](hunt) on all cores.
+//! - `sim --idle --seeds A..B` lives through three quiet days: how little is done in them?
+//! - `sim --fleet N` lets [N machines](fleet) come back to one server at the same instant.
 //! - `--shrink` [takes faults away](shrink) until each that is left is needed.
 //!
 //! Exit codes: 0 in step; 21 safety; 22 liveness; 23 crash; 24 two runs of one seed differ;

@@ -31,8 +31,8 @@ const LATELY: Ms = Ms::mins(1);
 pub(super) struct Gathered {
     /// When the first and the last of those that wait were told, and how many there were.
     since: Option<(Tick, Tick, usize)>,
-    /// When how many were let go.
-    lately: VecDeque<(Tick, u64)>,
+    /// When how many were let go, and of how many that were known then.
+    lately: VecDeque<(Tick, u64, u64)>,
 }
 
 impl Files {
@@ -52,16 +52,16 @@ impl Files {
             return cx.wake_at(Why::Deletes, over);
         }
         let waiting = self.deletes.len() as u64;
-        let lately = self.gathered.lately(cx.now.tick);
+        let (lately, known) = self.gathered.lately(cx.now.tick);
         let deletes = waiting + lately + self.standing(Standing::Held);
-        let known = self.based + lately;
+        let known = known.max(self.based);
         let allowed = self.max_delete.allowed(known);
         self.gathered.since = None;
         if deletes <= allowed {
             // Unique over runs, so that one cycle's trash is never mixed with another's.
             self.cycles = (u64::from(cx.engine.run) << 32) | ((self.cycles + 1) & 0xffff_ffff);
             self.to_remove.append(&mut self.deletes);
-            self.gathered.lately.push_back((cx.now.tick, waiting));
+            self.gathered.lately.push_back((cx.now.tick, waiting, known));
             return;
         }
         let brake = Brake::MaxDelete { deletes, allowed, known };
@@ -117,11 +117,12 @@ impl Gathered {
         (last + TOGETHER).min(first + LONGEST)
     }
 
-    /// How many were let go within the last minute.
-    fn lately(&mut self, now: Tick) -> u64 {
-        while self.lately.front().is_some_and(|(at, _)| *at + LATELY <= now) {
+    /// How many were let go within the last minute, and how many were known when it began.
+    fn lately(&mut self, now: Tick) -> (u64, u64) {
+        while self.lately.front().is_some_and(|(at, ..)| *at + LATELY <= now) {
             self.lately.pop_front();
         }
-        self.lately.iter().map(|(_, n)| n).sum()
+        let gone = self.lately.iter().map(|(_, n, _)| n).sum();
+        (gone, self.lately.front().map_or(0, |(_, _, known)| *known))
     }
 }

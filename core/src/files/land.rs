@@ -64,7 +64,8 @@ impl Files {
         let same_bytes = matches!(&slot.entry.local, Local::File { hash, suspect: false, .. } if *hash == got.hash);
         let at = slot.entry.remote.at();
         let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
-        let unknown = matches!(slot.entry.remote, Remote::Unknown(_));
+        let left_out =
+            matches!(slot.entry.remote, Remote::Unknown(_)) && slot.entry.missed.is_some();
         let (accept, wanted) = match &slot.entry.remote {
             // Deleted or hidden while it was under way.
             Remote::Absent(_) | Remote::Hidden(_) => (false, false),
@@ -74,7 +75,7 @@ impl Files {
                 (agrees || insists, true)
             }
         };
-        if unknown {
+        if left_out {
             self.refute(cx, path);
         }
         // A read that says something else than feed and listings runs ahead of them, or comes

@@ -734,6 +734,8 @@ impl Slot {
                 Remote::File { revision, hash: None, at },
                 Remote::File { revision: known, hash, .. },
             ) if revision == *known => Remote::File { revision, hash: *hash, at },
+            // What was read last ran ahead of the feed, perhaps also of this delete.
+            (Remote::Absent(at), _) if self.disagreed.is_some() => Remote::Unknown(at),
             (remote, _) => remote,
         };
         if !remote.is_same_file(&self.entry.remote) {

@@ -131,6 +131,10 @@ pub fn plan(entry: &Entry, mode: SyncMode) -> (Action, Rule) {
         Local::Odd(_) if matches!(entry.remote, Remote::Absent(_)) => {
             return (Action::Forget, Rule::GoneOnBoth);
         }
+        // It may be gone, and then nothing is in its way.
+        Local::Odd(_) if matches!(entry.remote, Remote::Unknown(_)) => {
+            return (Action::LookRemote, Rule::RemoteUnknown);
+        }
         Local::Odd(_) => return (Action::Rest, Rule::OddInTheWay),
         Local::File { suspect: true, .. } => return (Action::SetAside, Rule::Suspect),
         Local::File { hash, .. } => relate(base, |base| base.hash == *hash, Some(*hash)),

@@ -235,3 +235,12 @@ fn carrying_out_the_plan_ends_in_rest() {
         }
     }
 }
+
+#[test]
+fn what_may_be_gone_is_asked_for_even_if_something_is_in_its_way() {
+    let entry =
+        Entry { local: Local::Odd(Odd::Directory), remote: Remote::Unknown(AT), ..Entry::new() };
+    for mode in MODES {
+        assert_eq!(plan(&entry, mode), (Action::LookRemote, Rule::RemoteUnknown));
+    }
+}

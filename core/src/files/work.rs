@@ -97,7 +97,14 @@ impl Files {
     }
 
     fn issue_remove(&mut self, cx: &mut Cx<'_>) -> bool {
-        let Some(path) = self.first_free(&self.to_remove) else { return false };
+        // Nothing goes before a durable row says why: else a kill would leave a row of a file that
+        // is missing here, and an old copy of it would be fetched.
+        let mut is_due = |path: &RemotePath| {
+            let mark = self.slots.get(path).map(|slot| slot.mark);
+            !self.is_blocked(path) && mark.is_none_or(|mark| cx.is_durable(mark))
+        };
+        let path = self.to_remove.iter().take(LOOK_AHEAD).find(|path| is_due(path)).cloned();
+        let Some(path) = path else { return false };
         self.to_remove.remove(&path);
         let Some(slot) = self.slots.get_mut(&path) else { return true };
         let Local::File { hash, .. } = slot.entry.local else { return true };

@@ -37,7 +37,8 @@ impl Mirror {
         self.state = State::ExportParked { mark: cx.mark() };
     }
 
-    pub(super) fn next_traversal(&self) -> TraversalRow {
+    pub(super) fn next_traversal(&mut self) -> TraversalRow {
+        self.gone_names.clear();
         let id = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id) + 1;
         TraversalRow { id, tag: self.horizon(), open: true, ..TraversalRow::default() }
     }

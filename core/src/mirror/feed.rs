@@ -211,6 +211,7 @@ impl Mirror {
             self.forget_name(cx, &event.path);
             return None;
         }
+        self.gone_names.remove(&event.path);
         let Name::Good(path) = self.judge_name(cx, &event.path, traversal) else { return None };
         files.observe(cx, &path, remote);
         Some(path)

@@ -111,6 +111,8 @@ pub struct Mirror {
     page_moved: bool,
     /// Names that can not be placed, and the traversal that last showed them.
     refused: BTreeMap<String, u32>,
+    /// Of these, what the feed deleted while a snapshot is taken in that may still show them.
+    gone_names: BTreeSet<String>,
     export_tries: u32,
     doubts: u32,
     stopping: bool,
@@ -147,6 +149,7 @@ impl Mirror {
             page_tries: 0,
             page_moved: false,
             refused: BTreeMap::new(),
+            gone_names: BTreeSet::new(),
             export_tries: 0,
             doubts: 0,
             stopping: false,

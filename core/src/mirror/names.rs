@@ -25,6 +25,9 @@ pub(super) enum Name {
 impl Mirror {
     /// What a name from the server is to this mirror.
     pub(super) fn judge_name(&mut self, cx: &mut Cx<'_>, name: &str, traversal: u32) -> Name {
+        if self.gone_names.contains(name) {
+            return Name::Refused { first: false };
+        }
         match RemotePath::parse(name) {
             Ok(path) if path.is_below(&self.config.base) => Name::Good(path),
             Ok(_) => Name::Foreign,
@@ -59,6 +62,11 @@ impl Mirror {
             })
         };
         self.forget(cx, |known, _| is_gone(known));
+        // A snapshot that is being taken in may be older.
+        let open = self.row.traversal.as_ref().is_some_and(|traversal| traversal.open);
+        if open && self.gone_names.len() < REFUSED_MAX {
+            self.gone_names.insert(name.into());
+        }
     }
 
     /// A whole traversal is over: what it did not show is gone.

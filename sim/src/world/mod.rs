@@ -9,6 +9,7 @@
 mod contract;
 mod deeds;
 pub mod disk;
+mod excuses;
 mod network;
 mod people;
 mod ports;

@@ -103,6 +103,11 @@ impl Truth {
         })
     }
 
+    /// Every path that ever was.
+    pub fn paths(&self) -> impl Iterator<Item = &RemotePath> {
+        self.versions.keys()
+    }
+
     /// The files now, in path order.
     pub fn files(&self) -> impl Iterator<Item = (&RemotePath, &Version, Content)> {
         self.files_at(u64::MAX)

@@ -1,0 +1,69 @@
+//! What a healed world need not have in step, and has to tell of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, RangeInclusive};
+
+use landfall_core::path::{CONTROL_DIR, RemotePath};
+
+use super::World;
+use super::disk::fold;
+
+impl World {
+    /// Files of the server that can not all be placed: a file that is a directory of another,
+    /// and two whose names are one on this disk.
+    pub fn contested(&self) -> BTreeSet<RemotePath> {
+        let paths: BTreeSet<RemotePath> =
+            self.server.truth.files().map(|(path, ..)| path.clone()).collect();
+        let mut contested = BTreeSet::new();
+        let mut folded = BTreeMap::new();
+        for path in &paths {
+            for dir in path.ancestors().filter_map(|dir| paths.get(dir)) {
+                contested.extend([dir.clone(), path.clone()]);
+            }
+            if self.disk.folds()
+                && let Some(twin) = folded.insert(fold(path), path.clone())
+            {
+                contested.extend([twin, path.clone()]);
+            }
+        }
+        contested
+    }
+
+    /// How many names the status has to count, because nobody can place them. Of what lies deep
+    /// a listing may show the directory only, or beside it. Control directories are nobody's
+    /// business.
+    pub fn unplaceable(&self) -> RangeInclusive<u64> {
+        let is_control =
+            |name: &&String| name.split('/').any(|part| part.eq_ignore_ascii_case(CONTROL_DIR));
+        let names = self.server.hostile().iter().filter(|name| !is_control(name));
+        let (deep, flat): (Vec<_>, Vec<_>) = names.partition(|name| name.split('/').count() > 4);
+        let (deep, flat) = (deep.len() as u64, flat.len() as u64);
+        flat + deep.min(1)..=flat + 2 * deep
+    }
+
+    fn is_denied(&self, path: &RemotePath) -> bool {
+        !self.server.access.may_read(path.as_str())
+    }
+
+    /// Files that need not be in step: they can not be placed, or not be read. Where a file that
+    /// stays here is in the way, that one needs an excuse of its own.
+    pub fn excused(&self) -> BTreeSet<RemotePath> {
+        let mut excused = self.contested();
+        let here: BTreeSet<RemotePath> = self.disk.files().map(|(path, _)| path.clone()).collect();
+        for (path, ..) in self.server.truth.files() {
+            let below = format!("{path}/");
+            let from = (Bound::Included(below.as_str()), Bound::Unbounded);
+            let mut after = here.range::<str, _>(from);
+            let is_directory = after.next().is_some_and(|p| p.as_str().starts_with(&below));
+            if is_directory || path.ancestors().any(|dir| here.contains(dir)) {
+                excused.insert(path.clone());
+            }
+        }
+        if !self.server.access.denials.is_empty() {
+            // Also what was there once: whether it was deleted is not told any more.
+            let there = self.server.truth.paths();
+            excused.extend(there.filter(|path| self.is_denied(path)).cloned());
+        }
+        excused
+    }
+}
