@@ -18,7 +18,7 @@ use crate::row::TraversalRow;
 use crate::timers::Why;
 
 /// Files of an export that may be on their way to the disk at once.
-const CREDIT: u32 = 64;
+const CREDIT: u32 = 512;
 
 /// A plain 5xx or a broken link says little about the export: it is tried so often.
 const TRIES: u32 = 3;

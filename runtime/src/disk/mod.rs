@@ -20,12 +20,14 @@ use tokio::sync::mpsc::UnboundedSender;
 
 mod aside;
 mod clean;
+mod crew;
 mod names;
 mod place;
 mod stage;
 mod tree;
 pub mod undo;
 
+use crew::Crew;
 pub use stage::{Stage, Staged};
 pub use tree::hash_file;
 use tree::{SWAP, Tree};
@@ -36,6 +38,7 @@ pub struct Disk {
     tree: Arc<Tree>,
     /// Where bytes wait for their place.
     pub stage: Arc<Stage>,
+    crew: Crew,
 }
 
 impl Disk {
@@ -48,13 +51,17 @@ impl Disk {
         let base = base.trim_end_matches('/').to_owned();
         control.create_dir_all(SWAP)?;
         let swap = control.open_dir(SWAP)?;
-        Ok(Self { tree: Arc::new(Tree { root, control, swap, base }), stage })
+        Ok(Self {
+            tree: Arc::new(Tree { root, control, swap, base }),
+            stage,
+            crew: Crew::default(),
+        })
     }
 
-    /// Carries out an operation on a thread of its own, and reports it.
+    /// Carries out an operation on another thread, and reports it.
     pub fn carry_out(&self, call: CallId, op: DiskOp, events: UnboundedSender<Event>) {
         let disk = self.clone();
-        tokio::task::spawn_blocking(move || {
+        self.crew.give(move || {
             let outcome = disk.perform(call, op);
             let _ = events.send(Event::Done { call, outcome });
         });

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use landfall_core::effect::Change;
 use landfall_core::event::{Boot, Event, LastExit};
@@ -127,6 +127,9 @@ impl Store {
     }
 }
 
+/// Commits that follow one another this closely are synced together.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// Reads all rows of a store that may be in use by a daemon, or by nobody.
 pub fn read_only(path: &Path) -> Result<Vec<StoredRow>, StoreError> {
     read_where(path, ALL, None)
@@ -205,9 +208,18 @@ fn work(
     store: StoreId,
     events: UnboundedSender<Event>,
 ) {
+    let mut gather_until = Instant::now();
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter());
+        // One sync of the disk for all that comes close together; the first of them does not
+        // wait, and neither does what comes alone.
+        while let Some(left) = gather_until.checked_duration_since(Instant::now())
+            && let Ok(job) = queue.recv_timeout(left)
+        {
+            batch.push(job);
+        }
+        gather_until = Instant::now() + GATHER;
         while let Err(why) = write(&mut db, boot_id, &batch) {
             tracing::warn!("a commit failed and is tried again: {why}");
             thread::sleep(AGAIN);
