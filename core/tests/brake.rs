@@ -1,9 +1,11 @@
 //! The brake on deletes counts what belongs together, however it is told.
 mod lab;
 use lab::*;
-use landfall_core::effect::Effect;
+use landfall_core::effect::{DiskOp, Effect};
 use landfall_core::event::{Answer, Outcome, Part};
 use landfall_core::id::CallId;
+use landfall_core::path::RemotePath;
+use landfall_core::row::{Of, RowKey};
 use landfall_core::time::Ms;
 
 /// 24 files, of which 12 may go without a person, and an open stream.
@@ -141,4 +143,30 @@ fn a_delete_that_a_read_ran_ahead_of_is_a_doubt() {
     lab.read("/a", 4);
     lab.wait(Ms::secs(5));
     assert!(lab.status().in_step, "{}", lab.story);
+}
+
+#[test]
+fn a_directory_where_a_file_was_is_not_trusted_before_a_seal() {
+    let mut lab = Lab::in_step_with(&[("/a", 1), ("/c", 3)]);
+    let events = vec![deleted(101, "/a"), updated(102, "/a/b", 2)];
+    feed(&mut lab, Outcome::Ok(Answer::Events { events, next: None }));
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { op: DiskOp::Seal, .. }));
+    for _ in 0..60 {
+        if lab.asked.iter().any(|(_, request)| show(request).starts_with("read")) {
+            lab.read("/a/b", 2);
+        }
+        lab.wait(Ms(100));
+    }
+    assert_eq!(lab.trash, ["/a"], "{}", lab.story);
+    assert!(lab.disk.contains_key("/a/b"), "{}", lab.story);
+    lab.kill();
+    lab.wait(Ms(10));
+    let row = RowKey { unit: UNIT, of: Of::Entry(RemotePath::parse("/a").unwrap()) };
+    assert!(lab.rows.get(&row).is_some(), "a power cut may bring it back\n{}", lab.story);
+    lab.hold = None;
+    for _ in 0..lab.held.len() {
+        lab.release();
+    }
+    lab.wait(Ms::secs(5));
+    assert!(lab.rows.get(&row).is_none(), "{}", lab.story);
 }

@@ -218,7 +218,8 @@ fn stuck(world: &World) -> Option<(String, String)> {
     if !unit.complete {
         return Some(("complete".into(), wait()));
     }
-    if !unit.in_step && unit.set_aside_count + unit.refused_names == 0 {
+    // One of those may be tried again just now.
+    if !unit.in_step && unit.refused_names == 0 && excused.is_empty() {
         return Some(("in_step".into(), wait()));
     }
     None

@@ -145,6 +145,7 @@ impl Files {
                 Found::Odd(odd) => {
                     slot.entry.local = Local::Odd(odd);
                     slot.entry.proof = None;
+                    slot.removal = removal.or(slot.removal);
                 }
                 Found::File { hash, stamp } => {
                     let ours = slot.entry.placing.take_if(|placing| placing.hash == hash);
@@ -190,7 +191,7 @@ impl Files {
     fn removal_for(&mut self, path: &RemotePath, found: &Found, now: Tick) -> Option<u64> {
         let entry = &self.slots.get(path)?.entry;
         let was_here = entry.base.is_some() || entry.proof.is_some() || entry.placing.is_some();
-        if *found != Found::Absent || !was_here {
+        if matches!(found, Found::File { .. }) || !was_here {
             return None;
         }
         let seal = self.seals.touch(now);
