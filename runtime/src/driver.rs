@@ -3,8 +3,9 @@
 use std::io;
 
 use landfall_core::Machine;
-use landfall_core::effect::{Effect, Exit};
+use landfall_core::effect::{DiskOp, Effect, Exit};
 use landfall_core::event::{Event, Stop};
+use landfall_core::id::CallId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -35,6 +36,8 @@ pub struct Driver {
     trace: Option<Trace>,
     show: Show,
     effects: Vec<Effect>,
+    /// Disk operations of the steps since the last wait.
+    disk_ops: Vec<(CallId, DiskOp)>,
 }
 
 /// How it ended, and whether a signal asked for it.
@@ -65,7 +68,7 @@ impl Driver {
         trace: Option<Trace>,
         show: Show,
     ) -> Self {
-        Self { machine, ports, events, trace, show, effects: Vec::new() }
+        Self { machine, ports, events, trace, show, effects: Vec::new(), disk_ops: Vec::new() }
     }
 
     /// Runs until the machine exits.
@@ -81,6 +84,8 @@ impl Driver {
             if let Some(exit) = exit {
                 break exit;
             }
+            let ops = std::mem::take(&mut self.disk_ops);
+            self.ports.disk.carry_out(ops, &self.ports.http.events());
             let event = tokio::select! {
                 biased;
                 number = either(&mut term, &mut int) => {
@@ -128,12 +133,12 @@ impl Driver {
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Exit> {
-        let Ports { http, disk, store } = &mut self.ports;
+        let Ports { http, store, .. } = &mut self.ports;
         match effect {
             Effect::Ask { call, request, credit, .. } => http.ask(call, request, credit),
             Effect::More { call, credit } => http.more(call, credit),
             Effect::Cancel { call } => http.cancel(call),
-            Effect::Disk { call, op, .. } => disk.carry_out(call, op, http.events()),
+            Effect::Disk { call, op, .. } => self.disk_ops.push((call, op)),
             Effect::Commit { seq, changes, .. } => store.commit(seq, changes),
             Effect::Note { decision, .. } => self.show.decision(&decision),
             Effect::Exit(exit) => return Some(exit),

@@ -27,6 +27,16 @@ impl Crew {
     }
 }
 
+/// Work that comes at once, divided among the threads: each is woken at most once.
+pub(super) fn shares<T>(mut work: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+    let size = work.len().div_ceil(HANDS).max(1);
+    std::iter::from_fn(move || {
+        let rest = work.split_off(work.len().min(size));
+        let share = std::mem::replace(&mut work, rest);
+        (!share.is_empty()).then_some(share)
+    })
+}
+
 fn start() -> Sender<Work> {
     let (sender, queue) = channel();
     let queue = Arc::new(Mutex::new(queue));

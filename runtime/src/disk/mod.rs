@@ -58,13 +58,17 @@ impl Disk {
         })
     }
 
-    /// Carries out an operation on another thread, and reports it.
-    pub fn carry_out(&self, call: CallId, op: DiskOp, events: UnboundedSender<Event>) {
-        let disk = self.clone();
-        self.crew.give(move || {
-            let outcome = disk.perform(call, op);
-            let _ = events.send(Event::Done { call, outcome });
-        });
+    /// Carries out operations on other threads, and reports each.
+    pub fn carry_out(&self, ops: Vec<(CallId, DiskOp)>, events: &UnboundedSender<Event>) {
+        for share in crew::shares(ops) {
+            let (disk, events) = (self.clone(), events.clone());
+            self.crew.give(move || {
+                for (call, op) in share {
+                    let outcome = disk.perform(call, op);
+                    let _ = events.send(Event::Done { call, outcome });
+                }
+            });
+        }
     }
 
     /// Carries out an operation now.

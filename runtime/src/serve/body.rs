@@ -65,7 +65,7 @@ pub(super) struct Outgoing {
     /// How many pieces were taken from the queue.
     taken: usize,
     /// What is left of the piece under way.
-    rest: Vec<u8>,
+    rest: Bytes,
     /// The file under way. It is delivered when the connection asks for what comes next.
     file: Option<Delivery>,
     /// The archive under way.
@@ -96,7 +96,7 @@ impl Outgoing {
             per_file: Duration::ZERO,
             damage: None,
             taken: 0,
-            rest: Vec::new(),
+            rest: Bytes::new(),
             file: None,
             archive: None,
             state: State::Going,
@@ -164,7 +164,7 @@ impl Outgoing {
     async fn begin(&mut self, piece: Piece) -> bool {
         let number = self.taken;
         self.taken += 1;
-        self.rest = match piece {
+        let mut rest = match piece {
             Piece::Bytes(bytes) => bytes,
             Piece::TarEnd => {
                 let archive = self.archive.take().unwrap_or_else(Archive::new);
@@ -202,22 +202,21 @@ impl Outgoing {
         if let Some((damage, at, part)) = self.damage
             && at == number
         {
-            let keep = self.rest.len() * part as usize / 1000;
-            self.rest.truncate(keep);
+            rest.truncate(rest.len() * part as usize / 1000);
             if damage == Damage::Malformed {
-                self.rest.extend_from_slice(b"\x01<html>gateway</html>");
+                rest.extend_from_slice(b"\x01<html>gateway</html>");
             }
             self.state = State::Last(damage);
         }
+        self.rest = rest.into();
         true
     }
 
     fn slice(&mut self) -> Bytes {
-        let tail = self.rest.split_off(self.rest.len().min(SLICE));
-        let slice = std::mem::replace(&mut self.rest, tail);
+        let slice = self.rest.split_to(self.rest.len().min(SLICE));
         let bytes = slice.len() as u64;
         self.shared.log.amend(self.request, |record| record.bytes += bytes);
-        slice.into()
+        slice
     }
 
     /// The file under way was not delivered.

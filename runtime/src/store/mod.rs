@@ -127,8 +127,11 @@ impl Store {
     }
 }
 
-/// Commits that follow one another this closely are synced together.
+/// While there are many commits, those of so long are synced together.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// So many at once are many.
+const MANY: usize = 8;
 
 /// Reads all rows of a store that may be in use by a daemon, or by nobody.
 pub fn read_only(path: &Path) -> Result<Vec<StoredRow>, StoreError> {
@@ -208,18 +211,20 @@ fn work(
     store: StoreId,
     events: UnboundedSender<Event>,
 ) {
-    let mut gather_until = Instant::now();
+    let mut many = false;
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter());
-        // One sync of the disk for all that comes close together; the first of them does not
-        // wait, and neither does what comes alone.
-        while let Some(left) = gather_until.checked_duration_since(Instant::now())
+        // While there are many, one sync of the disk serves all that come close together. What
+        // comes alone does not wait.
+        let until = Instant::now() + GATHER;
+        while many
+            && let Some(left) = until.checked_duration_since(Instant::now())
             && let Ok(job) = queue.recv_timeout(left)
         {
             batch.push(job);
         }
-        gather_until = Instant::now() + GATHER;
+        many = batch.len() >= MANY;
         while let Err(why) = write(&mut db, boot_id, &batch) {
             tracing::warn!("a commit failed and is tried again: {why}");
             thread::sleep(AGAIN);
