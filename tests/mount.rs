@@ -271,7 +271,15 @@ async fn a_hostile_name_changes_nothing_outside_the_root() {
 fn stable(place: &Place, text: &str) -> String {
     let text = text.replace(&place.mirror().display().to_string(), "MIRROR");
     let lines = text.lines().map(|line| {
-        let cut = ["last in step: ", "_at\": ", "At\": ", "After\": ", "AgeSecs\": "];
+        // The file that was placed last may be any of them.
+        let cut = [
+            "last in step: ",
+            "_at\": ",
+            "At\": ",
+            "After\": ",
+            "AgeSecs\": ",
+            "lastAppliedRevision\": ",
+        ];
         match cut.iter().find_map(|cut| Some((line.split_once(cut)?.0, cut))) {
             Some((before, cut)) => format!("{before}{cut}AT"),
             None => line.to_string(),
