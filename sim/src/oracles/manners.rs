@@ -63,8 +63,9 @@ impl Manners {
 
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
         if let Event::Part { call, part: Part::Opened } = event {
-            // It stands, and is no request under way any more.
+            // It stands: the token was taken, and this is no request under way any more.
             self.under_way.remove(call);
+            self.refused = None;
         }
         let Event::Done { call, outcome } = event else {
             return;
