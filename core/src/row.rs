@@ -160,10 +160,6 @@ pub struct TraversalRow {
     /// exists only through its files, so one of the two listings was wrong.
     #[serde(default)]
     pub hollow: u64,
-    /// A directory was shown whose name can not be placed. The server counts what is below it,
-    /// and we do not, so the counts can not be compared.
-    #[serde(default)]
-    pub uncounted: bool,
     /// Whether it still goes on.
     pub open: bool,
 }

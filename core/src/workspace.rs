@@ -131,7 +131,7 @@ impl Lane for Workspace {
         if self.mirror.is_caught_up() && self.files.is_read_out() {
             self.files.end_cycle(cx);
         }
-        for path in core::mem::take(&mut self.files.refuted).into_iter().take(1) {
+        if let Some(path) = self.files.take_refuted() {
             self.mirror.refuted(cx, path);
         }
         if core::mem::take(&mut self.files.ask_feed) {

@@ -1,7 +1,8 @@
 //! Bytes that arrived.
 
 use super::entry::{Doing, Local, Ordinal, Remote, Version};
-use super::{Disagreed, Files, Job};
+use super::slot::Disagreed;
+use super::{Files, Job};
 use crate::engine::Cx;
 use crate::event::{Answer, Fetched, Outcome};
 use crate::fault::Fault;

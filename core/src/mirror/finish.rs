@@ -40,9 +40,9 @@ impl Mirror {
         let suspicion = match traversal.total {
             _ if seen == 0 => Some(Doubtful::Empty),
             _ if known >= KNOWN_FLOOR && seen * 2 < known => Some(Doubtful::Short { seen, known }),
-            Some(total) if seen < total && !traversal.uncounted => {
-                Some(Doubtful::BelowTotal { seen, total })
-            }
+            // Files below a directory whose name is refused are counted and never seen: then
+            // the second traversal misses as many.
+            Some(total) if seen < total => Some(Doubtful::BelowTotal { seen, total }),
             _ if traversal.hollow > 0 => Some(Doubtful::Hollow { directories: traversal.hollow }),
             _ => None,
         };
@@ -120,7 +120,8 @@ impl Mirror {
     /// A file that two listings left out is there. So the listings lied, and nothing else that
     /// they did not show proves anything either.
     pub fn refuted(&mut self, cx: &mut Cx<'_>, path: RemotePath) {
-        if !matches!(self.state, State::Following) || self.stopping {
+        let known = !self.row.believed && self.row.doubt.is_none();
+        if known || !matches!(self.state, State::Following) || self.stopping {
             return;
         }
         self.doubts += 1;

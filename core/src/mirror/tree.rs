@@ -90,14 +90,7 @@ impl Mirror {
             let path = match self.judge_name(cx, &entry.path, traversal.id) {
                 Name::Good(path) => path,
                 Name::Foreign => continue,
-                Name::Refused { .. } if is_dir => {
-                    self.change(cx, |row| {
-                        if let Some(traversal) = &mut row.traversal {
-                            traversal.uncounted = true;
-                        }
-                    });
-                    continue;
-                }
+                Name::Refused { .. } if is_dir => continue,
                 Name::Refused { first } => {
                     // The server counts it, so we do.
                     seen += u64::from(first);

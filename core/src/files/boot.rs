@@ -1,0 +1,83 @@
+//! The start: what was stored comes back, and what a power cut may have torn is suspect.
+
+use alloc::vec::Vec;
+
+use super::entry::{Entry, Hold, Proof, Stamp};
+use super::seal::NEVER;
+use super::slot::Slot;
+use super::{Files, Standing};
+use crate::engine::Cx;
+use crate::path::RemotePath;
+use crate::row::{EntryRow, Value};
+
+impl Files {
+    /// A stored entry. Its disk side is unknown until it is looked at.
+    pub fn load(&mut self, path: RemotePath, row: EntryRow) {
+        if let Some(proof) = &row.proof {
+            self.seals.loaded(proof.seal);
+        }
+        let entry = Entry::from_row(row);
+        self.based += u64::from(entry.base.is_some());
+        match self.slots.insert(path, Slot::new(entry)) {
+            Some(old) => self.based -= u64::from(old.entry.base.is_some()),
+            None => self.count(Standing::Working, 1),
+        }
+    }
+
+    /// A stored entry that can not be read. Its row stays as it is, and so does the file.
+    pub fn unreadable(&mut self, path: RemotePath) {
+        self.unreadable.insert(path);
+    }
+
+    /// Starts with the loaded entries. Answers how many are suspect.
+    pub fn start(&mut self, cx: &mut Cx<'_>, sealed: u64, power_was_cut: bool) -> u64 {
+        self.seals.start(sealed);
+        self.issue_clean(cx);
+        let mut suspects = 0;
+        let mut held = Vec::new();
+        let mut waiting = Vec::new();
+        let mut doubtful = Vec::new();
+        for (path, slot) in &mut self.slots {
+            let unsealed = slot.entry.proof.as_ref().is_some_and(|proof| proof.seal > sealed);
+            let touched = unsealed || slot.entry.placing.is_some();
+            slot.unsealed_at_boot = touched && power_was_cut;
+            if let (true, None, Some(base)) = (power_was_cut, &slot.entry.proof, &slot.entry.base) {
+                // It was moved away, and the power cut may have brought it back, torn or not.
+                slot.unsealed_at_boot = true;
+                let hash = base.hash;
+                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
+            }
+            if let Some(proof) = &mut slot.entry.proof {
+                slot.unsealed_at_boot |= proof.seal == NEVER;
+                if slot.unsealed_at_boot && proof.seal != NEVER {
+                    // No seal of this run may cover it before it was looked at.
+                    proof.seal = NEVER;
+                    doubtful.push((path.clone(), slot.entry.row()));
+                }
+            }
+            suspects += u64::from(slot.unsealed_at_boot);
+            match slot.entry.hold {
+                Some(Hold::MaxDelete) => held.push(path.clone()),
+                Some(Hold::Aside { again, .. }) => waiting.push((path.clone(), again.due(cx.now))),
+                None => {}
+            }
+        }
+        for (path, due) in waiting {
+            self.wait(&path, due);
+        }
+        for (path, row) in doubtful {
+            cx.put(Value::Entry(path, row));
+        }
+        // The brake is taken off by a higher limit, and then only for what it allows.
+        if (held.len() as u64) <= self.max_delete.allowed(self.based) {
+            for path in held {
+                self.update(cx, &path, |slot| slot.entry.hold = None);
+            }
+        }
+        let paths: Vec<RemotePath> = self.slots.keys().cloned().collect();
+        for path in paths {
+            self.settle(cx, &path);
+        }
+        suspects
+    }
+}

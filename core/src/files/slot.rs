@@ -1,0 +1,77 @@
+//! An entry and what is only worth knowing while the process runs.
+
+use super::Standing;
+use super::entry::{Entry, Hold, Remote};
+use crate::id::{CommitSeq, Revision};
+use crate::time::Tick;
+
+/// An entry and what is only worth knowing while the process runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Slot {
+    pub entry: Entry,
+    pub standing: Standing,
+    /// Nothing is tried before this tick.
+    pub due: Option<Tick>,
+    /// The seal that makes a removal survive a power cut. Until then the entry is kept, so
+    /// that a file that comes back is known to be deleted.
+    pub removal: Option<u64>,
+    /// The file was not sealed when the power was cut: a difference is not an edit.
+    pub unsealed_at_boot: bool,
+    /// A read that did not agree with what feed and listings say.
+    pub disagreed: Option<Disagreed>,
+    /// Since when the server tells of it and does not have it, and when it said so last. A new
+    /// process begins to count anew, because no clock can be trusted across runs.
+    pub lags: Option<(Tick, Tick)>,
+    /// It was in a bulk read that failed as a whole: ask for it alone.
+    pub alone: bool,
+    /// The commit that its row was last changed by.
+    pub mark: CommitSeq,
+}
+
+/// A read that said something else than feed and listings do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Disagreed {
+    pub revision: Revision,
+    pub since: Tick,
+    pub tries: u32,
+}
+
+impl Slot {
+    pub fn observe(&mut self, remote: Remote) {
+        // A listing without hashes takes nothing away from what is known.
+        let remote = match (remote, &self.entry.remote) {
+            (
+                Remote::File { revision, hash: None, at },
+                Remote::File { revision: known, hash, .. },
+            ) if revision == *known => Remote::File { revision, hash: *hash, at },
+            // What was read last ran ahead of the feed, perhaps also of this delete.
+            (Remote::Absent(at), _) if self.disagreed.is_some() => Remote::Unknown(at),
+            (remote, _) => remote,
+        };
+        if !remote.is_same_file(&self.entry.remote) {
+            // Something new deserves a try at once.
+            self.due = None;
+            self.disagreed = None;
+            self.lags = None;
+            if matches!(self.entry.hold, Some(Hold::Aside { .. })) {
+                self.entry.hold = None;
+            }
+        }
+        self.entry.remote = remote;
+        self.entry.missed = None;
+    }
+
+    pub fn new(entry: Entry) -> Self {
+        Self {
+            entry,
+            standing: Standing::Working,
+            due: None,
+            removal: None,
+            unsealed_at_boot: false,
+            disagreed: None,
+            lags: None,
+            alone: false,
+            mark: CommitSeq::default(),
+        }
+    }
+}
