@@ -19,6 +19,8 @@ pub enum Brake {
     MaxDelete { deletes: u64, allowed: u64, known: u64 },
     /// Too many directories wait to be listed.
     Frontier { directories: u64 },
+    /// Most of the files that are known may not be read any more.
+    Forbidden { files: u64, known: u64 },
     /// The row that says where the mirror stands can not be read. Going on without it could
     /// take old bytes for new ones.
     Unreadable { kind: String, why: String },
@@ -41,6 +43,7 @@ impl Brake {
         match self {
             Brake::MaxDelete { .. } => "max-delete",
             Brake::Frontier { .. } => "frontier",
+            Brake::Forbidden { .. } => "forbidden",
             Brake::Unreadable { .. } => "unreadable",
         }
     }
@@ -54,6 +57,9 @@ impl Brake {
             ),
             Brake::Frontier { directories } => {
                 format!("{directories} directories wait to be listed, and {FRONTIER_MAX} may")
+            }
+            Brake::Forbidden { files, known } => {
+                format!("the server does not let us read {files} of {known} files (403)")
             }
             Brake::Unreadable { kind, why } => {
                 format!("the stored {kind} row can not be read: {why}")
@@ -72,6 +78,10 @@ impl Brake {
                  stopped, and nothing was deleted"
                     .to_string()
             }
+            Brake::Forbidden { files, .. } => format!(
+                "each of these {files} files would have been asked for again and again; what is \
+                 here of them stays, and one is asked for now and then"
+            ),
             Brake::Unreadable { .. } => {
                 "going on without it could have put old bytes over new ones; the row is kept as \
                  it is, and nothing is done"
@@ -118,6 +128,23 @@ impl Brake {
                     "if not",
                     "remove on the remote what makes it grow, then start the mount again",
                     "landfall mount --local-dir DIR",
+                ),
+            ],
+            Brake::Forbidden { .. } => alloc::vec![
+                way(
+                    "if the right was taken away by mistake",
+                    "give it back; the mirror finds out within ten minutes and goes on by itself",
+                    "landfall status --local-dir DIR",
+                ),
+                way(
+                    "if the token is too narrow",
+                    "start the mount again with one that has the scope `fs:read`",
+                    "landfall mount --local-dir DIR --token-file FILE",
+                ),
+                way(
+                    "if it is meant",
+                    "stop the mount: what is here stays as it is",
+                    "landfall status --local-dir DIR --json --files",
                 ),
             ],
             Brake::Unreadable { .. } => alloc::vec![

@@ -89,6 +89,8 @@ pub enum Decision {
     NeverCame { path: RemotePath },
     /// A path failed and is tried again later, delaying nothing else.
     SetAside { path: RemotePath, why: Fault, tries: u32, wait: Ms },
+    /// A change of mode took no effect. Told once.
+    WithoutModes { path: RemotePath },
     /// A name can not be placed below a root.
     NameRefused { name: String, why: PathError },
     /// The whole disk is in trouble: nothing is fetched for a while.
@@ -306,6 +308,9 @@ impl fmt::Display for Decision {
                 f.write_str("a name from the server is refused, `")?;
                 show_name(name, f)?;
                 write!(f, "`: {why}")
+            }
+            Decision::WithoutModes { path } => {
+                write!(f, "this file system keeps no modes ({path} stays as it is)")
             }
             Decision::DiskPaused { why, wait } => {
                 write!(f, "{why}; nothing is fetched or placed for {wait}")

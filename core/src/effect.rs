@@ -145,6 +145,9 @@ pub enum DiskOp {
         path: RemotePath,
         /// What was there at the last look. With `None`, always hash.
         known: Option<(ContentHash, Stamp)>,
+        /// Whether its owner is to be allowed to write it from now on. Done only if its stamp
+        /// equals that of `known`; the answer has the stamp after it.
+        writable: Option<bool>,
     },
     /// Put a blob at a path, and make the directories above it. Answer: `Placed`, or
     /// `Occupied` if nothing was done.
@@ -162,6 +165,8 @@ pub enum DiskOp {
         /// Keep what is replaced as a conflict copy even if it is what was expected, because
         /// a person made it.
         keep: bool,
+        /// Whether its owner may write it: mode 0644, or 0444.
+        writable: bool,
     },
     /// Move a file away, never delete it. Directories that become empty are removed.
     /// Answer: `Removed`, or `Occupied` if something else was there and was left.

@@ -192,8 +192,8 @@ impl Lane for Workspace {
             return Some(Exit::InStep);
         }
         if self.is_at_rest() && self.files.all_tried(ONCE_TRIES) {
-            let held = self.files.standing(Standing::Held) > 0;
-            return Some(if held { Exit::Halted } else { Exit::Partial });
+            let braked = self.files.brakes().next().is_some();
+            return Some(if braked { Exit::Halted } else { Exit::Partial });
         }
         let idle = now - self.mirror.moved_on_at();
         (idle >= self.config.patience).then_some(Exit::Unavailable)
@@ -261,7 +261,7 @@ impl Workspace {
             self.in_step = false;
             return;
         }
-        let troubled: u64 = [Standing::Aside, Standing::Held, Standing::Blocked]
+        let troubled: u64 = [Standing::Aside, Standing::Held]
             .into_iter()
             .map(|standing| self.files.standing(standing))
             .sum::<u64>()

@@ -17,7 +17,7 @@ use landfall_core::time::{Ms, Now, Tick, Wall};
 use proptest::prelude::*;
 
 const PATHS: [&str; 7] = ["/a", "/b", "/b/c", "/b/c/d", "/../x", "/e", ""];
-const STAMP: Stamp = Stamp { size: 1, mtime_ns: 2, ctime_ns: 3, inode: 4 };
+const STAMP: Stamp = Stamp { size: 1, mtime_ns: 2, ctime_ns: 3, inode: 4, writable: true };
 
 /// One event, made from numbers. `call` picks among the calls made so far, so answers are
 /// early, late, doubled and of the wrong kind alike.

@@ -180,7 +180,7 @@ fn judge(world: &mut World) -> Verdict {
         if let Some((item, why)) = stuck(world) {
             return Verdict::Stuck { item, why };
         }
-        world.oracles.end(world.now, &world.disk);
+        world.oracles.end(world.now, &world.disk, &world.server.truth);
         world.oracles.pass(Oracle::Converges);
         world.oracles.pass(Oracle::NeverPanics);
         world.oracles.pass(Oracle::NoLoop);

@@ -86,6 +86,10 @@ impl Files {
                 self.disk_done(call, &path);
                 self.look_done(cx, &path, outcome);
             }
+            Job::SetMode(path) => {
+                self.disk_done(call, &path);
+                self.mode_done(cx, &path, outcome);
+            }
             Job::Place(path) => {
                 self.disk_done(call, &path);
                 self.place_done(cx, &path, outcome);
@@ -126,6 +130,21 @@ impl Files {
             Outcome::Ok(_) => self.update(cx, path, |slot| slot.entry.doing = None),
             Outcome::Failed { why, .. } => self.disk_failed(cx, path, why),
         }
+    }
+
+    /// A mode was to be changed. Where that takes no effect, the file system has no modes, and
+    /// nothing is wrong with the file.
+    fn mode_done(&mut self, cx: &mut Cx<'_>, path: &RemotePath, outcome: Outcome) {
+        if let (Outcome::Ok(Answer::Looked(Found::File { stamp, .. })), Some(slot)) =
+            (&outcome, self.slots.get_mut(path))
+            && slot.entry.proof.as_ref().is_some_and(|proof| proof.stamp == *stamp)
+        {
+            slot.mode_refused = true;
+            if !core::mem::replace(&mut self.without_modes, true) {
+                cx.note(Decision::WithoutModes { path: path.clone() });
+            }
+        }
+        self.look_done(cx, path, outcome);
     }
 
     /// The disk said what is at a path.
@@ -271,6 +290,7 @@ impl Files {
             slot.entry.hold = None;
             slot.removal = None;
             slot.alone = false;
+            slot.mode_refused = false;
         });
     }
 

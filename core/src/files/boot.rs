@@ -18,6 +18,7 @@ impl Files {
         }
         let entry = Entry::from_row(row);
         self.based += u64::from(entry.base.is_some());
+        self.denied.note(&path, None, entry.hold.as_ref());
         match self.slots.insert(path, Slot::new(entry)) {
             Some(old) => self.based -= u64::from(old.entry.base.is_some()),
             None => self.count(Standing::Working, 1),

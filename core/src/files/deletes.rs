@@ -95,7 +95,7 @@ impl Files {
     }
 
     /// The brake on deletes, if it is on.
-    pub fn brake(&self) -> Option<Brake> {
+    pub(super) fn delete_brake(&self) -> Option<Brake> {
         let deletes = self.standing(Standing::Held);
         (deletes > 0).then(|| Brake::MaxDelete {
             deletes,

@@ -103,6 +103,14 @@ pub struct Stamp {
     pub ctime_ns: i64,
     /// Inode number.
     pub inode: u64,
+    /// Whether its owner may write it.
+    #[serde(default = "is_writable")]
+    pub writable: bool,
+}
+
+/// What rows mean that were written before this was kept.
+fn is_writable() -> bool {
+    true
 }
 
 /// A file that was seen.
@@ -132,8 +140,6 @@ pub enum Remote {
         /// As of this point of the feed.
         at: Ordinal,
     },
-    /// There, but not ours to read (403).
-    Hidden(Ordinal),
 }
 
 /// A point of the feed. A later epoch is later than anything before it: the feed was lost or
@@ -270,9 +276,9 @@ impl Remote {
                 Remote::File { revision, hash, .. },
                 Remote::File { revision: other_revision, hash: other_hash, .. },
             ) => revision == other_revision && hash == other_hash,
-            (Remote::Absent(_), Remote::Absent(_))
-            | (Remote::Hidden(_), Remote::Hidden(_))
-            | (Remote::Unknown(_), Remote::Unknown(_)) => true,
+            (Remote::Absent(_), Remote::Absent(_)) | (Remote::Unknown(_), Remote::Unknown(_)) => {
+                true
+            }
             _ => false,
         }
     }
@@ -280,10 +286,7 @@ impl Remote {
     /// The point of the feed that this was known at.
     pub fn at(&self) -> Ordinal {
         match self {
-            Remote::Unknown(at)
-            | Remote::Absent(at)
-            | Remote::Hidden(at)
-            | Remote::File { at, .. } => *at,
+            Remote::Unknown(at) | Remote::Absent(at) | Remote::File { at, .. } => *at,
         }
     }
 }

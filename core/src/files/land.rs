@@ -68,8 +68,8 @@ impl Files {
         let left_out =
             matches!(slot.entry.remote, Remote::Unknown(_)) && slot.entry.missed.is_some();
         let (accept, wanted) = match &slot.entry.remote {
-            // Deleted or hidden while it was under way.
-            Remote::Absent(_) | Remote::Hidden(_) => (false, false),
+            // Deleted while it was under way.
+            Remote::Absent(_) => (false, false),
             Remote::Unknown(_) => (true, true),
             Remote::File { revision, hash, .. } => {
                 let agrees = *revision == version.revision || *hash == Some(got.hash);

@@ -24,6 +24,7 @@ use crate::policy::Backoff;
 use crate::row::{Of, Value};
 use crate::time::{Ms, StoredDeadline, Tick};
 use crate::timers::Why;
+use denied::Denied;
 use entry::{Doing, Entry, Hold, Local, Ordinal, Remote};
 use plan::{Action, Rule, SyncMode, plan};
 use seal::Seals;
@@ -33,6 +34,7 @@ use witnesses::Witnesses;
 mod answers;
 mod boot;
 mod deletes;
+mod denied;
 pub mod entry;
 mod land;
 pub mod plan;
@@ -49,6 +51,9 @@ mod plan_tests;
 
 /// How long a path that failed waits.
 const ASIDE: Backoff = Backoff { base: Ms::secs(2), cap: Ms::mins(10) };
+
+/// How long a path waits that may not be read. No right comes back within seconds.
+const DENIED: Backoff = Backoff { base: Ms::mins(1), cap: Ms::mins(10) };
 
 /// A file that the server tells of and answers 404 for may still come for this long. After
 /// that it is gone.
@@ -69,6 +74,7 @@ const DISK_PAUSE: Backoff = Backoff { base: Ms::secs(2), cap: Ms::secs(60) };
 enum Job {
     Clean,
     Look(RemotePath),
+    SetMode(RemotePath),
     Read(RemotePath),
     ReadMany(BTreeSet<RemotePath>),
     Place(RemotePath),
@@ -105,6 +111,7 @@ pub struct Files {
     /// Paths whose stored rows can not be read.
     unreadable: BTreeSet<RemotePath>,
     witnesses: Witnesses,
+    denied: Denied,
     /// Removals that a seal has to make good before their entries are forgotten.
     removals: BTreeSet<(u64, RemotePath)>,
 
@@ -112,6 +119,8 @@ pub struct Files {
     reads: usize,
     /// Whether the server has `fs/bulk-read`; not known before it was tried.
     bulk_read: Option<bool>,
+    /// Whether a change of mode took no effect.
+    without_modes: bool,
     disk_paused: Option<Tick>,
     disk_troubles: u32,
     stopping: bool,
@@ -154,10 +163,12 @@ impl Files {
             tombstones: None,
             unreadable: BTreeSet::new(),
             witnesses: Witnesses::default(),
+            denied: Denied::default(),
             removals: BTreeSet::new(),
             disk_ops: 0,
             reads: 0,
             bulk_read: None,
+            without_modes: false,
             disk_paused: None,
             disk_troubles: 0,
             stopping: false,
@@ -247,6 +258,7 @@ impl Files {
         if let Some(base) = after.base.as_ref().filter(|base| before.base.as_ref() != Some(base)) {
             self.applied = Some(base.revision.clone());
         }
+        self.denied.note(path, before.hold.as_ref(), after.hold.as_ref());
         if before != after {
             cx.put(Value::Entry(path.clone(), after));
             slot.mark = cx.mark();
@@ -271,11 +283,18 @@ impl Files {
             self.retry.insert((due, path.clone()));
             return self.stand(path, if aside { Standing::Aside } else { Standing::Working });
         }
+        let asks = matches!(action, Action::LookRemote | Action::Fetch { .. });
+        if asks && self.denied.holds(path) {
+            return self.stand(path, Standing::Aside);
+        }
         match action {
             Action::Rest => self.rest(cx, path, rule),
             Action::Adopt => self.adopt(cx, path),
             Action::Forget => self.forget(cx, path),
             Action::LookLocal => self.enter(Set::Look, path),
+            // Where modes can not be kept, that is no trouble of the file.
+            Action::SetMode { .. } if slot.mode_refused => self.rest(cx, path, Rule::InStep),
+            Action::SetMode { .. } => self.enter(Set::Look, path),
             Action::LookRemote | Action::Fetch { .. } => self.enter(Set::Fetch, path),
             Action::Trash => self.enter(Set::Deletes, path),
             Action::SetAside => self.enter(Set::Remove, path),
@@ -287,7 +306,6 @@ impl Files {
     fn rest(&mut self, cx: &mut Cx<'_>, path: &RemotePath, rule: Rule) {
         let standing = match rule {
             Rule::LocalOnly | Rule::RemoteOnly | Rule::BothMoved => Standing::OneSided,
-            Rule::OddInTheWay | Rule::Hidden => Standing::Blocked,
             Rule::MaxDelete => Standing::Held,
             _ => Standing::InStep,
         };
@@ -323,6 +341,7 @@ impl Files {
             return self.stand(path, Standing::InStep);
         }
         let standing = slot.standing;
+        self.denied.note(path, slot.entry.hold.as_ref(), None);
         self.based -= u64::from(slot.entry.base.is_some());
         self.uncount(standing);
         self.slots.remove(path);
@@ -331,12 +350,14 @@ impl Files {
 
     /// A path failed. It is tried again later and delays nothing else.
     fn set_aside(&mut self, cx: &mut Cx<'_>, path: &RemotePath, why: Fault) {
+        self.denied.refused(path);
         let Some(slot) = self.slots.get(path) else { return };
         let tries = match &slot.entry.hold {
             Some(Hold::Aside { tries, .. }) => tries.saturating_add(1),
             _ => 1,
         };
-        let mut wait = ASIDE.delay(tries, &(cx.engine.seed, path));
+        let policy = if why == Fault::Forbidden { DENIED } else { ASIDE };
+        let mut wait = policy.delay(tries, &(cx.engine.seed, path));
         if matches!(why, Fault::NotFound | Fault::Gone) {
             wait = wait.min(LAG_AGAIN);
         }
@@ -381,8 +402,9 @@ impl Files {
 
     /// Sets the timers that this table needs.
     pub fn set_timers(&mut self, cx: &mut Cx<'_>) {
-        match self.retry.first() {
-            Some((due, _)) if !self.stopping => cx.wake_at(Why::Retry, *due),
+        let again = self.retry.first().map(|(due, _)| *due).into_iter().chain(self.denied.due());
+        match again.min() {
+            Some(due) if !self.stopping => cx.wake_at(Why::Retry, due),
             _ => cx.no_wake(Why::Retry),
         }
         match self.seals.due() {

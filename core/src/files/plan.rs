@@ -35,6 +35,13 @@ pub enum SyncMode {
     WriteOnly,
 }
 
+impl SyncMode {
+    /// Whether what is written here goes to the remote. Where it does not, files are read-only.
+    pub fn is_written_here(self) -> bool {
+        self != SyncMode::PullOnly
+    }
+}
+
 /// What to do with a path.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Action {
@@ -57,6 +64,11 @@ pub enum Action {
     Trash,
     /// Move the local file to the conflict copies.
     SetAside,
+    /// Let its owner write the local file, or not.
+    SetMode {
+        /// Which.
+        writable: bool,
+    },
     /// Send the local file to the remote.
     Push,
     /// Delete the remote file.
@@ -75,10 +87,11 @@ pub enum Rule {
     RemoteUnknown,
     /// Something that is not a file is in the way.
     OddInTheWay,
-    /// The server does not let us read it.
-    Hidden,
     /// Placed before a power cut, not sealed, and not what was placed.
     Suspect,
+    /// Both sides have the same bytes, and its owner may write what is not for writing, or may
+    /// not where it is.
+    Mode,
     /// Both sides have the same new bytes.
     EqualBytes,
     /// Neither side has it.
@@ -142,7 +155,6 @@ pub fn plan(entry: &Entry, mode: SyncMode) -> (Action, Rule) {
     };
     let remote = match &entry.remote {
         Remote::Unknown(_) => return (Action::LookRemote, Rule::RemoteUnknown),
-        Remote::Hidden(_) => return (Action::Rest, Rule::Hidden),
         Remote::File { revision, hash, .. } => {
             // A revision may be used again for other bytes, so a known hash decides alone.
             let same = |base: &Version| match hash {
@@ -156,6 +168,9 @@ pub fn plan(entry: &Entry, mode: SyncMode) -> (Action, Rule) {
     use Side::*;
     match (local, remote) {
         (Same, Same) if !has_revision_of(base, &entry.remote) => (Action::Adopt, Rule::EqualBytes),
+        (Same, Same) if is_writable(&entry.local) != Some(mode.is_written_here()) => {
+            (Action::SetMode { writable: mode.is_written_here() }, Rule::Mode)
+        }
         (Same, Same) => (Action::Rest, Rule::InStep),
         (Gone | Never, Gone | Never) => (Action::Forget, Rule::GoneOnBoth),
         (Moved(Some(here)), Moved(Some(there))) if here == there => {
@@ -199,6 +214,13 @@ fn relate(
     }
 }
 
+fn is_writable(local: &Local) -> Option<bool> {
+    match local {
+        Local::File { stamp, .. } => Some(stamp.writable),
+        _ => None,
+    }
+}
+
 fn absent(base: Option<&Version>) -> Side {
     if base.is_some() { Side::Gone } else { Side::Never }
 }
@@ -217,8 +239,8 @@ impl fmt::Display for Rule {
             Rule::LocalUnknown => "the disk was not looked at yet",
             Rule::RemoteUnknown => "it is not known whether the server still has it",
             Rule::OddInTheWay => "something that is not a file is in the way",
-            Rule::Hidden => "the server does not let us read it",
             Rule::Suspect => "it was not sealed before a power cut and is not what was placed",
+            Rule::Mode => "its mode says something else than the mode of the mirror",
             Rule::EqualBytes => "both sides have the same new bytes",
             Rule::GoneOnBoth => "neither side has it",
             Rule::RemoteNew => "the remote has a new file",

@@ -10,7 +10,7 @@ use crate::id::Revision;
 
 const MODES: [SyncMode; 3] = [SyncMode::Mirror, SyncMode::PullOnly, SyncMode::WriteOnly];
 const AT: Ordinal = Ordinal { epoch: 0, n: 5 };
-const STAMP: Stamp = Stamp { size: 1, mtime_ns: 1, ctime_ns: 1, inode: 1 };
+const STAMP: Stamp = Stamp { size: 1, mtime_ns: 1, ctime_ns: 1, inode: 1, writable: true };
 
 fn hash(n: u8) -> ContentHash {
     ContentHash([n; 32])
@@ -22,6 +22,11 @@ fn version(n: u8) -> Version {
 
 fn file(n: u8) -> Local {
     Local::File { hash: hash(n), stamp: STAMP, suspect: false }
+}
+
+fn read_only_file(n: u8) -> Local {
+    let stamp = Stamp { writable: false, ..STAMP };
+    Local::File { hash: hash(n), stamp, suspect: false }
 }
 
 fn remote(n: u8, hashed: bool) -> Remote {
@@ -36,13 +41,14 @@ fn entries() -> Vec<Entry> {
         Local::Absent,
         file(1),
         file(2),
+        read_only_file(1),
+        read_only_file(2),
         Local::File { hash: hash(2), stamp: STAMP, suspect: true },
         Local::Odd(Odd::Symlink),
     ];
     let remotes = [
         Remote::Unknown(AT),
         Remote::Absent(AT),
-        Remote::Hidden(AT),
         remote(1, true),
         remote(1, false),
         remote(2, true),
@@ -89,7 +95,15 @@ fn the_rules_in_words() {
     let both = |e: Entry| plan(&e, SyncMode::Mirror);
     let gone = || Remote::Absent(AT);
 
-    assert_eq!(pull(entry(Some(1), file(1), remote(1, true))), (Action::Rest, Rule::InStep));
+    let (in_step, read_only) = ((Action::Rest, Rule::InStep), Action::SetMode { writable: false });
+    assert_eq!(both(entry(Some(1), file(1), remote(1, true))), in_step);
+    assert_eq!(pull(entry(Some(1), read_only_file(1), remote(1, true))), in_step);
+    assert_eq!(pull(entry(Some(1), file(1), remote(1, true))), (read_only, Rule::Mode));
+    assert_eq!(
+        both(entry(Some(1), read_only_file(1), remote(1, true))),
+        (Action::SetMode { writable: true }, Rule::Mode)
+    );
+    assert_eq!(pull(entry(Some(1), file(2), remote(1, true))), (Action::Rest, Rule::LocalOnly));
     assert_eq!(
         pull(entry(Some(1), file(1), remote(2, true))),
         (Action::Fetch { keep: false }, Rule::RemoteMoved)
@@ -221,6 +235,13 @@ fn carrying_out_the_plan_ends_in_rest() {
                         entry.remote = Remote::File { revision, hash: Some(hash), at };
                     }
                     Action::Trash | Action::SetAside => entry.local = Local::Absent,
+                    Action::SetMode { writable } => {
+                        let Local::File { stamp, .. } = &mut entry.local else {
+                            panic!("{}", cell(&start))
+                        };
+                        assert_ne!(stamp.writable, writable, "{}", cell(&start));
+                        stamp.writable = writable;
+                    }
                     Action::Push => {
                         let Local::File { hash, .. } = entry.local else {
                             panic!("{}", cell(&entry))

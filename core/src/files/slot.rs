@@ -24,6 +24,8 @@ pub(super) struct Slot {
     pub lags: Option<(Tick, Tick)>,
     /// It was in a bulk read that failed as a whole: ask for it alone.
     pub alone: bool,
+    /// A change of its mode took no effect.
+    pub mode_refused: bool,
     /// The commit that its row was last changed by.
     pub mark: CommitSeq,
 }
@@ -71,6 +73,7 @@ impl Slot {
             disagreed: None,
             lags: None,
             alone: false,
+            mode_refused: false,
             mark: CommitSeq::default(),
         }
     }

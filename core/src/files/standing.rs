@@ -18,8 +18,6 @@ pub enum Standing {
     Aside,
     /// A local edit that stays, or a remote one that does.
     OneSided,
-    /// Something odd is in the way, or it may not be read.
-    Blocked,
     /// A delete that waits for a person.
     Held,
 }
@@ -73,11 +71,20 @@ impl Files {
 
     /// Paths that are set aside, the next to be tried first, without a walk over all of them.
     pub fn aside(&self) -> impl Iterator<Item = (&RemotePath, &Entry)> {
+        // Those wait for what the probes of a wave bring, and for no time.
+        let waiting = self.denied.paths().filter_map(|path| self.slots.get_key_value(path));
+        let unscheduled = waiting.filter(|(_, slot)| slot.due.is_none());
         self.retry
             .iter()
             .filter_map(|(_, path)| self.slots.get_key_value(path))
             .filter(|(_, slot)| slot.standing == Standing::Aside)
+            .chain(unscheduled)
             .map(|(path, slot)| (path, &slot.entry))
+    }
+
+    /// How many files the server does not let us read.
+    pub fn denied(&self) -> u64 {
+        self.denied.len()
     }
 
     /// A path that something is to be done for, without a walk over all of them.
@@ -94,10 +101,11 @@ impl Files {
         waiting.chain(reading).chain(storing).min().or(later)
     }
 
-    /// Whether every path that is set aside was tried at least `tries` times.
+    /// Whether every path that is set aside was tried at least `tries` times, or waits for
+    /// what the probes of a wave bring.
     pub fn all_tried(&self, tries: u32) -> bool {
-        self.all(Standing::Aside).all(|(_, entry)| match &entry.hold {
-            Some(Hold::Aside { tries: n, .. }) => *n >= tries,
+        self.all(Standing::Aside).all(|(path, entry)| match &entry.hold {
+            Some(Hold::Aside { tries: n, .. }) => *n >= tries || self.denied.holds(path),
             _ => false,
         })
     }

@@ -31,6 +31,7 @@ impl Files {
     /// Issues what can be issued. Answers whether a seal was begun.
     pub fn pump(&mut self, cx: &mut Cx<'_>) -> bool {
         let paused = self.disk_paused.is_some_and(|until| until > cx.now.tick);
+        self.tend_wave(cx);
         while self.disk_ops < DISK_AT_ONCE {
             let issued = (!paused && (self.issue_place(cx) || self.issue_remove(cx)))
                 || (!paused && !self.stopping && self.issue_look(cx));
@@ -71,10 +72,15 @@ impl Files {
         // A file that may be torn is hashed whatever its stamp says.
         let known = slot.entry.proof.as_ref().filter(|_| !slot.unsealed_at_boot);
         let known = known.map(|proof| (proof.hash, proof.stamp));
-        let call = cx.disk(DiskOp::Look { path: path.clone(), known });
+        let writable = match plan(&slot.entry, self.mode).0 {
+            Action::SetMode { writable } => Some(writable),
+            _ => None,
+        };
+        let call = cx.disk(DiskOp::Look { path: path.clone(), known, writable });
         slot.entry.doing = Some(Doing::Looking { call });
         self.to_look.remove(&path);
-        self.under_way_on_disk(call, Job::Look(path.clone()), path);
+        let job = if writable.is_some() { Job::SetMode } else { Job::Look };
+        self.under_way_on_disk(call, job(path.clone()), path);
         true
     }
 
@@ -89,7 +95,8 @@ impl Files {
             _ => None,
         };
         let keep = action == Action::Fetch { keep: true };
-        let call = cx.disk(DiskOp::Place { path: path.clone(), blob, expect, keep });
+        let writable = self.mode.is_written_here();
+        let call = cx.disk(DiskOp::Place { path: path.clone(), blob, expect, keep, writable });
         slot.entry.doing = Some(Doing::Placing { call, blob, version });
         self.to_place.remove(&path);
         self.under_way_on_disk(call, Job::Place(path.clone()), path);

@@ -36,7 +36,7 @@ impl Workspace {
             })
             .collect();
         set_aside.sort();
-        let mut brakes = Vec::from_iter(self.files.brake());
+        let mut brakes: Vec<_> = self.files.brakes().collect();
         match &self.mirror.state {
             State::Braked(brake) => brakes.push(brake.clone()),
             _ => brakes.extend(self.brake_at_stop.clone()),
@@ -58,9 +58,6 @@ impl Workspace {
         } else if aside > 0 {
             let files = if aside == 1 { "file is" } else { "files are" };
             (Verdict::Degraded, format!("{aside} {files} set aside and tried again"))
-        } else if standing(Standing::Blocked) > 0 {
-            let n = standing(Standing::Blocked);
-            (Verdict::Degraded, format!("{n} files may not be read with these credentials"))
         } else if self.mirror.row.refused_names > 0 {
             let n = self.mirror.row.refused_names;
             (Verdict::Degraded, format!("{n} names from the server can not be placed"))
@@ -90,7 +87,7 @@ impl Workspace {
             brakes,
             waits,
             next_wake,
-            denied: standing(Standing::Blocked),
+            denied: self.files.denied(),
             missing: match &self.mirror.row.doubt {
                 Some(doubt) => match doubt.why {
                     Doubtful::Missing { missing } => missing,

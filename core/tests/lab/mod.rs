@@ -174,7 +174,8 @@ impl Lab {
     pub fn put(&mut self, path: &str, hash: ContentHash) -> Stamp {
         self.inode += 1;
         let time = self.now.wall.0 as i64;
-        let stamp = Stamp { size: 10, mtime_ns: time, ctime_ns: time, inode: self.inode };
+        let stamp =
+            Stamp { size: 10, mtime_ns: time, ctime_ns: time, inode: self.inode, writable: true };
         self.disk.insert(path.into(), hash);
         self.stamps.insert(path.into(), stamp);
         stamp
@@ -269,15 +270,23 @@ impl Lab {
                 self.blobs.retain(|blob, _| blob.call.run == run);
                 Answer::Cleaned { removed: (before - self.blobs.len()) as u32 }
             }
-            DiskOp::Look { path, .. } => Answer::Looked(self.found(path.as_str())),
-            DiskOp::Place { path, blob, expect, keep } => {
+            DiskOp::Look { path, known, writable } => {
+                if let (Some((_, known)), Some(stamp)) = (known, self.stamps.get_mut(path.as_str()))
+                    && known == *stamp
+                {
+                    stamp.writable = writable.unwrap_or(stamp.writable);
+                }
+                Answer::Looked(self.found(path.as_str()))
+            }
+            DiskOp::Place { path, blob, expect, keep, writable } => {
                 let path = path.as_str();
                 let there = self.disk.get(path).copied();
                 if there.is_some() != expect.is_some() {
                     return Answer::Occupied(self.found(path));
                 }
                 let new = self.blobs.remove(&blob).expect("a blob is placed once");
-                let stamp = self.put(path, new);
+                let stamp = Stamp { writable, ..self.put(path, new) };
+                self.stamps.insert(path.into(), stamp);
                 self.unsealed.insert(path.into(), there);
                 let kept = there.filter(|old| *old != new && (keep || Some(*old) != expect));
                 if let Some(old) = kept {

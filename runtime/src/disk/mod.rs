@@ -21,6 +21,7 @@ use tokio::sync::mpsc::UnboundedSender;
 mod aside;
 mod clean;
 mod crew;
+mod mode;
 mod names;
 mod place;
 mod stage;
@@ -75,10 +76,14 @@ impl Disk {
     pub fn perform(&self, call: CallId, op: DiskOp) -> Outcome {
         let result = match op {
             DiskOp::Clean => self.clean(call.run),
-            DiskOp::Look { path, known } => self.tree.look(&path, known).map(Answer::Looked),
-            DiskOp::Place { path, blob, expect: None, .. } => self.place(&path, blob),
-            DiskOp::Place { path, blob, expect: Some(expect), keep } => {
-                self.replace(call, &path, blob, expect, keep)
+            DiskOp::Look { path, known, writable } => {
+                self.tree.look(&path, known, writable).map(Answer::Looked)
+            }
+            DiskOp::Place { path, blob, expect, keep, writable } => {
+                self.stage.set_mode(blob, writable).and_then(|stamp| match expect {
+                    None => self.place(&path, blob, stamp),
+                    Some(expect) => self.replace(call, &path, blob, stamp, expect, keep),
+                })
             }
             DiskOp::Remove { path, expect, to } => self.remove(&path, expect, &to),
             DiskOp::Drop { blob } => self.stage.discard(blob).map(|()| Answer::Dropped),

@@ -43,11 +43,15 @@ struct Exchange<'a> {
 }
 
 impl Disk {
-    pub(super) fn place(&self, path: &RemotePath, blob: BlobId) -> io::Result<Answer> {
+    pub(super) fn place(
+        &self,
+        path: &RemotePath,
+        blob: BlobId,
+        before: Stamp,
+    ) -> io::Result<Answer> {
         let local = self.tree.local(path);
         let (dirs, name) = split(&local);
         let staged = Stage::name(blob);
-        let before = stamp(&self.stage.dir.symlink_metadata(&staged)?);
         for _ in 0..WALKS {
             let dir = match open_below(&self.tree.root, dirs, true) {
                 Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
@@ -68,6 +72,7 @@ impl Disk {
         call: CallId,
         path: &RemotePath,
         blob: BlobId,
+        before: Stamp,
         expect: ContentHash,
         keep: bool,
     ) -> io::Result<Answer> {
@@ -84,7 +89,6 @@ impl Disk {
         }
         let new = self.stage.hash(blob)?;
         let staged = Stage::name(blob);
-        let before = stamp(&self.stage.dir.symlink_metadata(&staged)?);
         let at = format!("{new}-{}/{dirs}", of_call(call));
         let out = format!("out-{}/{dirs}", of_call(call));
         let swap = open_below(&self.tree.swap, &at, true)?;

@@ -6,9 +6,12 @@ use std::io::{self, Write};
 use std::sync::Mutex;
 
 use cap_std::fs::{Dir, File, OpenOptions};
+use landfall_core::files::entry::Stamp;
 use landfall_core::hash::ContentHash;
 use landfall_core::id::BlobId;
 use sha2::{Digest, Sha256};
+
+use super::mode;
 
 /// The stage of one workspace.
 #[derive(Debug)]
@@ -70,6 +73,11 @@ impl Stage {
             Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
             _ => Ok(()),
         }
+    }
+
+    /// Gives a finished blob the mode that it is to be placed in. Answers its stamp.
+    pub(super) fn set_mode(&self, blob: BlobId, writable: bool) -> io::Result<Stamp> {
+        mode::set(&self.read(blob)?, writable)
     }
 
     /// What a blob holds.

@@ -51,7 +51,7 @@ impl Lab {
     fn place(&mut self, path: &str, text: &str, expect: Option<&str>, keep: bool) -> Outcome {
         let blob = self.stage(text);
         let expect = expect.map(hash);
-        self.perform(DiskOp::Place { path: remote(path), blob, expect, keep })
+        self.perform(DiskOp::Place { path: remote(path), blob, expect, keep, writable: true })
     }
 
     /// All files below the control directory, by path.
@@ -160,7 +160,7 @@ fn a_link_is_never_followed() {
     let outcome = lab.place("/out/a", "new", None, false);
     assert!(matches!(outcome, Outcome::Failed { why: Fault::NotADirectory, .. }), "{outcome:?}");
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
-    let look = lab.perform(DiskOp::Look { path: remote("/out"), known: None });
+    let look = lab.perform(DiskOp::Look { path: remote("/out"), known: None, writable: None });
     assert_eq!(look, Outcome::Ok(Answer::Looked(Found::Odd(Odd::Symlink))));
 }
 
@@ -200,7 +200,7 @@ fn a_file_that_was_edited_is_not_removed() {
 fn a_look_hashes_only_what_changed() {
     let lab = Lab::new();
     lab.write("/a", "old");
-    let look = |known| lab.perform(DiskOp::Look { path: remote("/a"), known });
+    let look = |known| lab.perform(DiskOp::Look { path: remote("/a"), known, writable: None });
     let Outcome::Ok(Answer::Looked(Found::File { hash: first, stamp })) = look(None) else {
         panic!()
     };
@@ -314,7 +314,10 @@ fn files_with_the_same_bytes_are_replaced_side_by_side() {
             scope.spawn(move || {
                 let call = CallId { run: 2, unit: UnitId(0), n: 100 + n as u64 };
                 let expect = Some(hash("old"));
-                let placed = disk.perform(call, DiskOp::Place { path, blob, expect, keep: false });
+                let placed = disk.perform(
+                    call,
+                    DiskOp::Place { path, blob, expect, keep: false, writable: true },
+                );
                 assert_eq!(kept(placed), None);
             });
         }
@@ -336,7 +339,13 @@ fn directories_come_and_go_while_files_are_placed_in_them() {
                     let blob = BlobId { call, part: 0 };
                     lab.disk.stage.begin(blob).unwrap().finish();
                     let (path, expect) = (path.clone(), None);
-                    let op = DiskOp::Place { path: path.clone(), blob, expect, keep: false };
+                    let op = DiskOp::Place {
+                        path: path.clone(),
+                        blob,
+                        expect,
+                        keep: false,
+                        writable: true,
+                    };
                     assert_eq!(kept(disk.perform(call, op)), None);
                     let to = Aside::Trash { cycle: round };
                     let op = DiskOp::Remove { path, expect: hash(""), to };
@@ -360,7 +369,7 @@ fn a_mount_of_a_remote_directory_maps_to_the_root() {
     let disk = Disk::open(dir.path(), "/docs").unwrap();
     let look = disk.perform(
         CallId { run: 1, unit: UnitId(0), n: 1 },
-        DiskOp::Look { path: remote("/docs/a"), known: None },
+        DiskOp::Look { path: remote("/docs/a"), known: None, writable: None },
     );
     assert!(matches!(look, Outcome::Ok(Answer::Looked(Found::File { .. }))), "{look:?}");
 }

@@ -12,7 +12,7 @@ use landfall_core::path::RemotePath;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
-use super::{fault, names};
+use super::{fault, mode, names};
 
 /// Where exchanges happen, below the control directory.
 pub(super) const SWAP: &str = "swap";
@@ -40,11 +40,15 @@ impl Tree {
         &self,
         path: &RemotePath,
         known: Option<(ContentHash, Stamp)>,
+        writable: Option<bool>,
     ) -> io::Result<Found> {
         let local = self.local(path);
         let (dirs, name) = split(&local);
         match open_below(&self.root, dirs, false) {
-            Ok(dir) => look_at(&dir, name, known),
+            Ok(dir) => match (known, writable) {
+                (Some(known), Some(writable)) => mode::look_and_set(&dir, name, known, writable),
+                _ => look_at(&dir, name, known),
+            },
             Err(why) if is_nowhere(&why) => Ok(Found::Absent),
             Err(why) => Err(why),
         }
@@ -151,5 +155,6 @@ pub(super) fn stamp(metadata: &Metadata) -> Stamp {
         mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
         ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
         inode: metadata.ino(),
+        writable: metadata.mode() & 0o200 != 0,
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use landfall_core::fault::Fault;
 use landfall_core::files::entry::{Hold, Remote};
 use landfall_core::path::CONTROL_DIR;
 use landfall_core::row::{Row, Value};
@@ -28,7 +29,7 @@ pub struct FileState {
     pub denied: bool,
     /// Nothing is written, so nothing is refused.
     pub write_denied: bool,
-    /// Whether its mode keeps people from editing it. Landfall does not change modes.
+    /// Whether its mode keeps people from editing it.
     pub readonly: bool,
     /// `conflict`, `read-denied`, `writeback-skipped` or `ready`, the first that is true.
     pub status: &'static str,
@@ -49,7 +50,7 @@ pub fn files(root: &Path) -> Result<BTreeMap<String, FileState>, StoreError> {
     let mut files = BTreeMap::new();
     for row in store::read_kind(&control.join(store::FILE), "entry")? {
         let Ok(Row { value: Value::Entry(path, row), .. }) = Row::decode(&row) else { continue };
-        let denied = matches!(row.remote, Remote::Hidden(_));
+        let denied = matches!(row.hold, Some(Hold::Aside { why: Fault::Forbidden, .. }));
         let Some(base) = &row.base else {
             if denied {
                 files.insert(path.to_string(), FileState::denied());
@@ -73,8 +74,10 @@ pub fn files(root: &Path) -> Result<BTreeMap<String, FileState>, StoreError> {
             Hold::Aside { .. } => "aside",
             Hold::MaxDelete => "max-delete",
         });
+        let readonly = row.proof.as_ref().is_some_and(|proof| !proof.stamp.writable);
         let revision = revision.0.clone();
-        let state = FileState { revision, dirty, denied, status, hold, ..FileState::denied() };
+        let state =
+            FileState { revision, dirty, denied, readonly, status, hold, write_denied: false };
         files.insert(path.to_string(), state);
     }
     Ok(files)

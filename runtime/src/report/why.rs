@@ -63,7 +63,7 @@ fn look(root: &Path, base: &str, path: &RemotePath, entry: &Entry) -> Local {
     let known = entry.proof.as_ref().map(|proof| (proof.hash, proof.stamp));
     let Ok(disk) = Disk::open(root, base) else { return Local::Unknown };
     let call = CallId { run: 0, unit: UnitId(0), n: 0 };
-    match disk.perform(call, DiskOp::Look { path: path.clone(), known }) {
+    match disk.perform(call, DiskOp::Look { path: path.clone(), known, writable: None }) {
         Outcome::Ok(Answer::Looked(Found::Absent)) => Local::Absent,
         Outcome::Ok(Answer::Looked(Found::Odd(odd))) => Local::Odd(odd),
         Outcome::Ok(Answer::Looked(Found::File { hash, stamp })) => {
@@ -98,7 +98,6 @@ fn remote(remote: &Remote) -> String {
     match remote {
         Remote::Unknown(_) => "not known".into(),
         Remote::Absent(_) => "deleted".into(),
-        Remote::Hidden(_) => "may not be read".into(),
         Remote::File { revision, hash: Some(hash), .. } => format!("{} ({revision})", hash.short()),
         Remote::File { revision, hash: None, .. } => format!("{revision}, hash not told"),
     }
@@ -122,6 +121,8 @@ fn action_in_words(action: landfall_core::files::plan::Action) -> &'static str {
         }
         Action::Trash => "it is moved to the trash",
         Action::SetAside => "it is kept as a conflict copy",
+        Action::SetMode { writable: false } => "it is made read-only",
+        Action::SetMode { writable: true } => "it is made writable",
         Action::Push => "it is sent to the server",
         Action::PushDelete => "it is deleted on the server",
     }

@@ -178,6 +178,8 @@ kinds! {
     PersonEdit = "person-edit", 60_000;
     /// A person deletes a mirrored file.
     PersonDelete = "person-delete", 20_000;
+    /// A person makes a mirrored file writable.
+    PersonOpens = "person-opens", 30_000;
     /// A person puts a directory or a link where a file is to be.
     PersonBlocks = "person-blocks", 8_000;
 }

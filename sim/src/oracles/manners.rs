@@ -23,6 +23,8 @@ pub(super) struct Manners {
     listings: VecDeque<Tick>,
     /// Requests since the server refused the token, and nothing but that, by minutes.
     refused: Option<(Tick, u32)>,
+    /// When the count of 403s was begun, and how many there were since then.
+    denied: (Tick, u32),
     /// When the count of reads was begun, and the reads of each path since then.
     reads: (Tick, BTreeMap<RemotePath, u32>),
 }
@@ -33,6 +35,10 @@ const LISTINGS: usize = 60;
 /// So often may a server be asked within a minute that answers nothing but 401, beside what it
 /// was asked at once when the first of them came.
 const REFUSED: u32 = 12;
+
+/// So often may files be asked for in ten minutes that may not be read: each once, when a wave
+/// begins, and a few again.
+const DENIED: u32 = 300;
 
 /// So often may one file be read in ten minutes.
 const READS: u32 = 60;
@@ -47,6 +53,7 @@ impl Manners {
             pause: Tick(0),
             listings: VecDeque::new(),
             refused: None,
+            denied: (Tick(0), 0),
             reads: (Tick(0), BTreeMap::new()),
         }
     }
@@ -58,6 +65,7 @@ impl Manners {
         self.pause = Tick(0);
         self.listings.clear();
         self.refused = None;
+        self.denied.1 = 0;
         self.reads.1.clear();
     }
 
@@ -66,6 +74,12 @@ impl Manners {
             // It stands: the token was taken, and this is no request under way any more.
             self.under_way.remove(call);
             self.refused = None;
+        }
+        if is_forbidden(event) {
+            if self.denied.0 + Ms::mins(10) <= now {
+                self.denied = (now, 0);
+            }
+            self.denied.1 += 1;
         }
         let Event::Done { call, outcome } = event else {
             return;
@@ -145,6 +159,10 @@ impl Manners {
                 self.listing(now, request)?;
                 self.token(now)?;
                 self.read(now, request)?;
+                if self.denied.1 > DENIED {
+                    let detail = format!("{} files are refused within ten minutes", self.denied.1);
+                    return Err(("403".into(), detail));
+                }
                 *call
             }
             Effect::Cancel { call } => {
@@ -185,5 +203,13 @@ impl Manners {
             ));
         }
         Ok(1)
+    }
+}
+
+fn is_forbidden(event: &Event) -> bool {
+    match event {
+        Event::Part { part: Part::Refused { why, .. }, .. }
+        | Event::Done { outcome: Outcome::Failed { why, .. }, .. } => *why == Fault::Forbidden,
+        _ => false,
     }
 }

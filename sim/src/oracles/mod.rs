@@ -14,6 +14,7 @@ mod cursor;
 mod deletes;
 mod idle;
 mod manners;
+mod modes;
 mod permission;
 mod refetch;
 mod rollback;
@@ -78,6 +79,8 @@ oracles! {
     RootSafe = "root-safe";
     /// What may not be read any more stays where it is.
     ReadPermission = "read-permission";
+    /// What is not written here is read-only.
+    Modes = "modes";
     /// Too many deletes at once wait for a person, and the status says so.
     DeleteBrake = "delete-brake";
     /// Only the process that holds the lock touches the disk.
@@ -145,6 +148,7 @@ pub struct Oracles {
     stop: stop::Stop,
     brake: brake::Brake,
     permission: permission::Permission,
+    modes: modes::Modes,
     idle: idle::Idle,
     run: u32,
 }
@@ -169,6 +173,7 @@ impl Oracles {
             stop: stop::Stop::default(),
             brake: brake::Brake::default(),
             permission: permission::Permission::default(),
+            modes: modes::Modes::default(),
             idle: idle::Idle::default(),
             run: 0,
         }
@@ -216,6 +221,7 @@ impl Oracles {
         self.commits.started();
         self.manners.started();
         self.brake.started();
+        self.modes.started();
         self.stop.started();
     }
 
@@ -324,6 +330,11 @@ impl Oracles {
     /// Something moved on the disk.
     pub fn moved(&mut self, now: Tick, moved: &Moved, truth: &Truth, disk: &Disk) {
         self.now = now;
+        let ruling = self.modes.moved(moved);
+        self.rule(Oracle::Modes, ruling);
+        if moved.is_mode_only() {
+            return;
+        }
         let ruling = self.bytes.moved(moved, disk);
         self.rule(Oracle::NoByteLost, ruling);
         let ruling = self.rollback.moved(moved, truth);
@@ -370,8 +381,10 @@ impl Oracles {
     }
 
     /// The end of a run that is in step.
-    pub fn end(&mut self, now: Tick, disk: &Disk) {
+    pub fn end(&mut self, now: Tick, disk: &Disk, truth: &Truth) {
         self.now = now;
+        let ruling = self.modes.end(disk, truth);
+        self.rule(Oracle::Modes, ruling);
         let ruling = self.blobs.end(disk);
         self.rule(Oracle::Blobs, ruling);
     }

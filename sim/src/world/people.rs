@@ -164,6 +164,13 @@ impl World {
         {
             self.person_blocks(&path, bits);
         }
+        if let Some(bits) = self.plan.strikes(Kind::PersonOpens, minute, 0)
+            && let Some(path) = self.some_local(bits)
+        {
+            self.story.say(self.now, || format!("A person makes {path} writable."));
+            self.disk.set_mode(&path, true, disk::Who::Person);
+            self.disk_moved();
+        }
         if let Some(bits) = self.plan.strikes(Kind::ClockStep, minute, 0) {
             let by = [1_000, 3_600_000, 86_400_000 * 400][bits as usize % 3];
             let by = if bits & 64 == 0 { by } else { -by };

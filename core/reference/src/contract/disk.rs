@@ -62,7 +62,8 @@ pub fn check_cases<D: TestDisk>(new: impl Fn() -> D) -> Result<(), String> {
             take(&mut disk, n, step).map_err(|why| format!("{name}: step {n}: {why}"))?;
         }
     }
-    known_stamps(&mut new()).map_err(|why| format!("stamps: {why}"))
+    known_stamps(&mut new()).map_err(|why| format!("stamps: {why}"))?;
+    modes(&mut new()).map_err(|why| format!("modes: {why}"))
 }
 
 /// Walks a disk and the model side by side through 60 random steps.
@@ -105,10 +106,14 @@ pub fn check_walk(seed: u64, disk: &mut impl TestDisk) -> Result<(), String> {
                 model.stage(blob, text.as_bytes());
                 None
             }
-            (4 | 5, Some(blob)) => Some(DiskOp::Place { path, blob, expect: None, keep: false }),
+            (4 | 5, Some(blob)) => {
+                let writable = choices.below(2) == 0;
+                Some(DiskOp::Place { path, blob, expect: None, keep: false, writable })
+            }
             (6 | 7, Some(blob)) => {
                 let keep = choices.below(3) == 0;
-                Some(DiskOp::Place { path, blob, expect: Some(expect), keep })
+                let writable = choices.below(2) == 0;
+                Some(DiskOp::Place { path, blob, expect: Some(expect), keep, writable })
             }
             (8, Some(blob)) => Some(DiskOp::Drop { blob }),
             (8 | 9, _) => {
@@ -119,7 +124,7 @@ pub fn check_walk(seed: u64, disk: &mut impl TestDisk) -> Result<(), String> {
                 Some(DiskOp::Remove { path, expect, to })
             }
             (10, _) => Some(choices.one(&[DiskOp::Clean, DiskOp::Seal])),
-            _ => Some(DiskOp::Look { path, known: None }),
+            _ => Some(DiskOp::Look { path, known: None, writable: None }),
         };
         if let Some(op) = op {
             done.push(format!("{op:?}"));
@@ -171,12 +176,11 @@ fn take(disk: &mut impl TestDisk, n: usize, step: &Step) -> Result<(), String> {
 fn known_stamps(disk: &mut impl TestDisk) -> Result<(), String> {
     let at = path("/a");
     disk.stage(blob_of(1, 0), b"one");
-    let op = DiskOp::Place { path: at.clone(), blob: blob_of(1, 0), expect: None, keep: false };
-    let placed = match disk.perform(call(1, 0), op) {
-        Outcome::Ok(Answer::Placed { stamp, .. }) => stamp,
-        other => return Err(format!("a new file answers {other:?}")),
+    let op = place_one(&at, true);
+    let placed = placed_stamp(&disk.perform(call(1, 0), op))?;
+    let mut look = |n, known| {
+        disk.perform(call(1, n), DiskOp::Look { path: at.clone(), known, writable: None })
     };
-    let mut look = |n, known| disk.perform(call(1, n), DiskOp::Look { path: at.clone(), known });
     let file = |hash, stamp| Outcome::Ok(Answer::Looked(Found::File { hash, stamp }));
     let found = look(1, None);
     if found != file(hash("one"), placed) {
@@ -193,18 +197,78 @@ fn known_stamps(disk: &mut impl TestDisk) -> Result<(), String> {
     Ok(())
 }
 
+/// A file is placed in the mode that is asked for, and a look changes that of a file that it
+/// knows, and of no other.
+fn modes(disk: &mut impl TestDisk) -> Result<(), String> {
+    let at = path("/a");
+    let one = hash("one");
+    for (n, writable) in [(0, false), (10, true)] {
+        disk.person(&at, Puts::Nothing);
+        disk.stage(blob_of(1, 0), b"one");
+        let placed = placed_stamp(&disk.perform(call(1, n), place_one(&at, writable)))?;
+        if placed.writable != writable {
+            return Err(format!("asked for writable: {writable}, placed with {placed:?}"));
+        }
+        let mut look = |n, known, writable| {
+            let op = DiskOp::Look { path: at.clone(), known, writable };
+            match disk.perform(call(1, n), op) {
+                Outcome::Ok(Answer::Looked(Found::File { hash, stamp })) if hash == one => {
+                    Ok(stamp)
+                }
+                other => Err(format!("a look answers {other:?}")),
+            }
+        };
+        let old = Stamp { mtime_ns: placed.mtime_ns - 1, ..placed };
+        if look(n + 1, Some((one, old)), Some(!writable))?.writable != writable {
+            return Err("the mode of a file that is not known was changed".into());
+        }
+        let changed = look(n + 2, Some((one, placed)), Some(!writable))?;
+        let rest = Stamp { ctime_ns: changed.ctime_ns, writable: !writable, ..placed };
+        if changed != rest || look(n + 3, None, None)? != changed {
+            return Err(format!(
+                "{placed:?} became {changed:?}, should be writable: {}",
+                !writable
+            ));
+        }
+        disk.stage(blob_of(1, 0), b"one");
+        let op = DiskOp::Place {
+            path: at.clone(),
+            blob: blob_of(1, 0),
+            expect: Some(one),
+            keep: false,
+            writable,
+        };
+        if placed_stamp(&disk.perform(call(1, n + 4), op))?.writable != writable {
+            return Err(format!("replaced, and not writable: {writable}"));
+        }
+    }
+    Ok(())
+}
+
+fn place_one(at: &RemotePath, writable: bool) -> DiskOp {
+    DiskOp::Place { path: at.clone(), blob: blob_of(1, 0), expect: None, keep: false, writable }
+}
+
+fn placed_stamp(outcome: &Outcome) -> Result<Stamp, String> {
+    match outcome {
+        Outcome::Ok(Answer::Placed { stamp, .. }) => Ok(*stamp),
+        other => Err(format!("a file that is placed answers {other:?}")),
+    }
+}
+
 fn op_of(op: &Op, run: u32) -> DiskOp {
     let place = |at: &str, part, expect, keep| DiskOp::Place {
         path: path(at),
         blob: blob_of(run, part),
         expect,
         keep,
+        writable: true,
     };
     let remove = |at: &str, text, to| DiskOp::Remove { path: path(at), expect: hash(text), to };
     match *op {
         Op::Clean => DiskOp::Clean,
         Op::Seal => DiskOp::Seal,
-        Op::Look(at) => DiskOp::Look { path: path(at), known: None },
+        Op::Look(at) => DiskOp::Look { path: path(at), known: None, writable: None },
         Op::Place(at, part) => place(at, part, None, false),
         Op::Replace(at, part, text) => place(at, part, Some(hash(text)), false),
         Op::ReplaceAndKeep(at, part, text) => place(at, part, Some(hash(text)), true),
@@ -235,7 +299,7 @@ fn outcome_of(says: &Says) -> Outcome {
     })
 }
 
-const NO_STAMP: Stamp = Stamp { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+const NO_STAMP: Stamp = Stamp { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0, writable: true };
 
 fn unstamped(outcome: &Outcome) -> Outcome {
     let mut outcome = outcome.clone();
@@ -245,7 +309,7 @@ fn unstamped(outcome: &Outcome) -> Outcome {
         | Answer::Occupied(Found::File { stamp, .. }),
     ) = &mut outcome
     {
-        *stamp = NO_STAMP;
+        *stamp = Stamp { writable: stamp.writable, ..NO_STAMP };
     }
     outcome
 }

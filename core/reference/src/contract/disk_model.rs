@@ -19,7 +19,7 @@ pub struct ModelDisk {
     holds: Holds,
     blobs: BTreeMap<BlobId, ContentHash>,
     links: BTreeMap<RemotePath, ()>,
-    stamps: BTreeMap<RemotePath, i64>,
+    stamps: BTreeMap<RemotePath, (i64, bool)>,
     written: i64,
 }
 
@@ -32,7 +32,7 @@ impl TestDisk for ModelDisk {
         self.holds.files.remove(path);
         self.links.remove(path);
         match puts {
-            Puts::File(bytes) => self.put(path, Content::new(bytes).hash()),
+            Puts::File(bytes) => self.put(path, Content::new(bytes).hash(), true),
             Puts::Link => {
                 self.links.insert(path.clone(), ());
             }
@@ -56,14 +56,18 @@ impl TestDisk for ModelDisk {
                 self.blobs.remove(&blob);
                 Answer::Dropped
             }
-            DiskOp::Look { path, known } => Answer::Looked(match (self.look(&path), known) {
-                (Found::File { stamp, .. }, Some((hash, known))) if known == stamp => {
-                    Found::File { hash, stamp }
-                }
-                (found, _) => found,
-            }),
+            DiskOp::Look { path, known, writable } => {
+                Answer::Looked(match (self.look(&path), known) {
+                    (Found::File { stamp, .. }, Some((hash, known))) if known == stamp => {
+                        let writable = writable.unwrap_or(stamp.writable);
+                        self.stamps.insert(path, (stamp.mtime_ns, writable));
+                        Found::File { hash, stamp: Stamp { writable, ..stamp } }
+                    }
+                    (found, _) => found,
+                })
+            }
             DiskOp::Place { path, .. } if self.is_blocked(&path) => return no_directory(),
-            DiskOp::Place { path, blob, expect, keep } => {
+            DiskOp::Place { path, blob, expect, keep, writable } => {
                 let old = match (self.look(&path), expect) {
                     (Found::Absent, None) => None,
                     (Found::File { hash, .. }, Some(_)) => Some(hash),
@@ -72,7 +76,7 @@ impl TestDisk for ModelDisk {
                 let Some(new) = self.blobs.remove(&blob) else { return no_blob() };
                 let kept = old.filter(|old| *old != new && (keep || Some(*old) != expect));
                 self.holds.conflicts.extend(kept.map(|hash| (path.clone(), hash)));
-                self.put(&path, new);
+                self.put(&path, new, writable);
                 Answer::Placed { stamp: self.stamp(&path), kept }
             }
             DiskOp::Remove { path, expect, to } => match self.look(&path) {
@@ -120,15 +124,15 @@ impl ModelDisk {
             .any(|dir| self.holds.files.contains_key(dir) || self.links.contains_key(dir))
     }
 
-    fn put(&mut self, path: &RemotePath, hash: ContentHash) {
+    fn put(&mut self, path: &RemotePath, hash: ContentHash, writable: bool) {
         self.written += 1;
-        self.stamps.insert(path.clone(), self.written);
+        self.stamps.insert(path.clone(), (self.written, writable));
         self.holds.files.insert(path.clone(), hash);
     }
 
     fn stamp(&self, path: &RemotePath) -> Stamp {
-        let mtime_ns = self.stamps.get(path).copied().unwrap_or(0);
-        Stamp { size: 0, mtime_ns, ctime_ns: 0, inode: 0 }
+        let (mtime_ns, writable) = self.stamps.get(path).copied().unwrap_or((0, true));
+        Stamp { size: 0, mtime_ns, ctime_ns: 0, inode: 0, writable }
     }
 }
 

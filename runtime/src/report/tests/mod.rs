@@ -169,7 +169,8 @@ fn brakes() -> impl Iterator<Item = Brake> {
     let first = Brake::MaxDelete { deletes: 12, allowed: 10, known: 20 };
     std::iter::successors(Some(first), |brake| match brake {
         Brake::MaxDelete { .. } => Some(Brake::Frontier { directories: 50_001 }),
-        Brake::Frontier { .. } => Some(Brake::Unreadable {
+        Brake::Frontier { .. } => Some(Brake::Forbidden { files: 12, known: 20 }),
+        Brake::Forbidden { .. } => Some(Brake::Unreadable {
             kind: "lease".into(),
             why: "its kind `lease` is not known to this version".into(),
         }),

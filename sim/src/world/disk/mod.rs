@@ -89,6 +89,18 @@ pub struct Moved {
     pub by: Who,
 }
 
+impl Moved {
+    /// Whether only the mode of a file is another.
+    pub fn is_mode_only(&self) -> bool {
+        match (self.before, self.after) {
+            (Some(Node::File(before)), Some(Node::File(after))) => {
+                before.stamp.inode == after.stamp.inode && before.content == after.content
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Who changed the disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Who {
@@ -232,6 +244,19 @@ impl Disk {
         self.set(Place::Stage(blob), Some(Node::File(file)), Who::Process);
     }
 
+    /// A person, or the process, lets the owner of a file write it, or not. Answers its stamp.
+    pub fn set_mode(&mut self, path: &RemotePath, writable: bool, by: Who) -> Stamp {
+        let Some(mut file) = self.file(path).copied() else { return Stamp::default() };
+        if file.stamp.writable != writable {
+            self.stamps += 1;
+            file.stamp =
+                Stamp { writable, ctime_ns: file.stamp.ctime_ns + self.stamps, ..file.stamp };
+            self.group();
+            self.set(Place::At(path.clone()), Some(Node::File(file)), by);
+        }
+        file.stamp
+    }
+
     /// Hands out the changes since the last time.
     pub fn take_moved(&mut self, into: &mut Vec<Moved>) {
         into.append(&mut self.moved);
@@ -248,6 +273,7 @@ impl Disk {
                 mtime_ns: time,
                 ctime_ns: time,
                 inode: self.stamps as u64,
+                writable: true,
             },
             written: self.writes,
         }

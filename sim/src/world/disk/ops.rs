@@ -3,7 +3,7 @@
 use landfall_core::effect::{Aside, DiskOp};
 use landfall_core::event::{Answer, Outcome};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::files::entry::Found;
+use landfall_core::files::entry::{Found, Stamp};
 use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
 
@@ -73,7 +73,9 @@ impl Disk {
                 Some(why) => Next::Done(failed(why)),
                 None => self.check(running.call, op),
             },
-            (Step::Act(_), DiskOp::Place { path, blob, .. }) => self.exchange(path, *blob),
+            (Step::Act(_), DiskOp::Place { path, blob, writable, .. }) => {
+                self.exchange(path, *blob, *writable)
+            }
             (Step::Act(_), DiskOp::Remove { path, to, .. }) => self.move_away(path, to),
             (Step::Act(mark), _) => {
                 self.seal(*mark);
@@ -92,11 +94,12 @@ impl Disk {
     fn check(&mut self, call: CallId, op: &DiskOp) -> Next {
         match op {
             DiskOp::Clean => Next::Done(self.clean(call.run)),
-            DiskOp::Look { path, known } => {
+            DiskOp::Look { path, known, writable } => {
                 Next::Done(ok(Answer::Looked(match (self.look(path), known) {
                     // An adapter does not hash what looks unchanged.
                     (Found::File { stamp, .. }, Some((hash, known))) if *known == stamp => {
-                        Found::File { hash: *hash, stamp }
+                        let mode = writable.unwrap_or(stamp.writable);
+                        Found::File { hash: *hash, stamp: self.set_mode(path, mode, Who::Process) }
                     }
                     (found, _) => found,
                 })))
@@ -106,10 +109,10 @@ impl Disk {
                 self.set(Place::Stage(*blob), None, Who::Process);
                 Next::Done(ok(Answer::Dropped))
             }
-            DiskOp::Place { path, blob, expect, .. } => match (expect, self.look(path)) {
+            DiskOp::Place { path, blob, expect, writable, .. } => match (expect, self.look(path)) {
                 _ if self.is_below_a_file(path) => Next::Done(failed(Fault::NotADirectory)),
                 _ if self.has_twin(path) => Next::Done(failed(Fault::BadName)),
-                (None, Found::Absent) => Next::Done(self.place_new(path, *blob)),
+                (None, Found::Absent) => Next::Done(self.place_new(path, *blob, *writable)),
                 (Some(_), Found::File { .. }) => Next::Act(Mark::default()),
                 (_, found) => Next::Done(ok(Answer::Occupied(found))),
             },
@@ -124,8 +127,8 @@ impl Disk {
         }
     }
 
-    fn place_new(&mut self, path: &RemotePath, blob: BlobId) -> Outcome {
-        let Some(Node::File(file)) = self.node(&Place::Stage(blob)).copied() else {
+    fn place_new(&mut self, path: &RemotePath, blob: BlobId, writable: bool) -> Outcome {
+        let Some(file) = self.blob_in_mode(blob, writable) else {
             return failed(Fault::DiskIo("the staged file is not there".into()));
         };
         self.group();
@@ -134,10 +137,18 @@ impl Disk {
         ok(Answer::Placed { stamp: file.stamp, kept: None })
     }
 
+    /// A staged file, with the mode that it is to be placed in.
+    fn blob_in_mode(&self, blob: BlobId, writable: bool) -> Option<File> {
+        match self.node(&Place::Stage(blob))? {
+            Node::File(file) => Some(File { stamp: Stamp { writable, ..file.stamp }, ..*file }),
+            Node::Odd(_) => None,
+        }
+    }
+
     /// The blob changes places with the file. From now on, and over a kill, what came out
     /// has a name that says which bytes were ours.
-    fn exchange(&mut self, path: &RemotePath, blob: BlobId) -> Next {
-        let Some(Node::File(new)) = self.node(&Place::Stage(blob)).copied() else {
+    fn exchange(&mut self, path: &RemotePath, blob: BlobId, writable: bool) -> Next {
+        let Some(new) = self.blob_in_mode(blob, writable) else {
             return Next::Done(failed(Fault::DiskIo("the staged file is not there".into())));
         };
         let old = match self.look(path) {

@@ -40,7 +40,8 @@ fn with(disk: &mut Disk, op: DiskOp, mut between: impl FnMut(&mut Disk)) -> Outc
 fn place(disk: &mut Disk, name: &str, n: u8, expect: Option<Content>) -> Outcome {
     disk.stage(blob(n.into()), content(n), 0);
     let expect = expect.map(|content| content.hash);
-    let op = DiskOp::Place { path: at(name), blob: blob(n.into()), expect, keep: false };
+    let op =
+        DiskOp::Place { path: at(name), blob: blob(n.into()), expect, keep: false, writable: true };
     with(disk, op, |_| {})
 }
 
@@ -90,8 +91,13 @@ fn a_person_who_saves_in_the_window_of_an_exchange_is_found_in_what_came_out() {
     let mut disk = Disk::default();
     place(&mut disk, "/a", 1, None);
     disk.stage(blob(2), content(2), 0);
-    let op =
-        DiskOp::Place { path: at("/a"), blob: blob(2), expect: Some(content(1).hash), keep: false };
+    let op = DiskOp::Place {
+        path: at("/a"),
+        blob: blob(2),
+        expect: Some(content(1).hash),
+        keep: false,
+        writable: true,
+    };
     let mut saved = false;
     let answer = with(&mut disk, op, |disk| {
         if !std::mem::replace(&mut saved, true) {
@@ -127,8 +133,13 @@ fn a_kill_between_an_exchange_and_its_settling_loses_no_byte_of_a_person() {
     let mut disk = Disk::default();
     disk.person_writes(&at("/a"), content(9), 0);
     disk.stage(blob(2), content(2), 0);
-    let op =
-        DiskOp::Place { path: at("/a"), blob: blob(2), expect: Some(content(9).hash), keep: true };
+    let op = DiskOp::Place {
+        path: at("/a"),
+        blob: blob(2),
+        expect: Some(content(9).hash),
+        keep: true,
+        writable: true,
+    };
     let mut running = Running::new(call(1, 1), op, None);
     disk.advance(&mut running);
     disk.advance(&mut running);
