@@ -95,7 +95,7 @@ pub struct Lab {
     pub hold: Option<fn(&Effect) -> bool>,
     pub held: VecDeque<Effect>,
     inode: u64,
-    stamps: BTreeMap<String, Stamp>,
+    pub stamps: BTreeMap<String, Stamp>,
 }
 
 impl Lab {
