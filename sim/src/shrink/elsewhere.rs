@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use landfall_core::time::Ms;
+
 use super::parts::Part;
 use super::search::Search;
 use super::{fewer_faults, handful, spelled_out};
 use crate::faults::{Address, Kind};
 use crate::options::Options;
+use crate::oracles::Oracle;
 use crate::run::Recipe;
 
 /// Moments at which a kill is tried together with another fault.
 const MOMENTS: u32 = 100;
 
 /// Seeds under which the kinds are tried.
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 8;
 
 /// So many failures are enough to choose from.
 const SOME: usize = 16;
@@ -52,7 +55,7 @@ pub(super) fn moved(search: &mut Search, best: &mut Recipe) {
 }
 
 /// The kinds that are left, each alone, every two, and all together, under a few seeds and more
-/// often. The failures with the fewest faults are made small.
+/// often, in most runs within minutes. The failures with the fewest faults are made small.
 pub(super) fn seeds(search: &mut Search, best: &mut Recipe) {
     let mut kinds: Vec<Kind> = best.kept.iter().flatten().map(|fault| fault.kind).collect();
     kinds.sort_unstable();
@@ -62,13 +65,24 @@ pub(super) fn seeds(search: &mut Search, best: &mut Recipe) {
     sets.push(kinds.clone());
     // Each alone, all together, every two.
     sets.sort_by_key(|set| (set.len() == 2 && set[0] != set[1], set.len()));
+    let is_safety = search.oracle != Oracle::Converges;
     let of = |set: &Vec<Kind>, seed| {
         let mut recipe = Recipe { kept: None, ..best.clone() };
         recipe.options = Options::derive(seed);
         recipe.options.only(set);
+        let dense = seed % 4 != 0;
+        if dense {
+            // Much at once: what needs a fault and an edit in the same second comes soon.
+            recipe.options.chaos = Ms::mins(8);
+            recipe.options.edit_every = Ms::secs(2);
+        }
+        if is_safety {
+            recipe.options.healed = Ms::mins(1);
+        }
         for kind in set {
             let rate = &mut recipe.options.rates[*kind as usize];
-            *rate = (*rate * 4).min(600_000);
+            let (more, least) = if dense { (16, 100_000) } else { (4, 0) };
+            *rate = (*rate * more).clamp(least, 600_000);
         }
         recipe
     };
