@@ -61,19 +61,17 @@ struct Sentence {
 /// Sentences of one shape become one: the first, and how many more there are.
 fn fold(lines: &[(Tick, String)], item: &str) -> Vec<Sentence> {
     let mut told: Vec<Sentence> = Vec::new();
-    let mut shapes: BTreeMap<String, usize> = BTreeMap::new();
+    let mut shapes: BTreeMap<(bool, String), usize> = BTreeMap::new();
     for (n, (at, text)) in lines.iter().enumerate() {
         let about = mentions(text, item);
         // The last few before the rule was broken stand for themselves.
         let near = lines.len() - n <= NEAR;
-        let weight = weigh(text) + if about { 100 } else { 0 } + if near { 40 } else { 0 };
-        let shape = shape(text);
+        let weight = weigh(text) + if about { 150 } else { 0 } + if near { 40 } else { 0 };
+        let shape = (about, shape(text));
         match shapes.get(&shape) {
-            Some(first) if !about && !near => told[*first].more += 1,
+            Some(first) if !near => told[*first].more += 1,
             _ => {
-                if !about {
-                    shapes.insert(shape, told.len());
-                }
+                shapes.entry(shape).or_insert(told.len());
                 told.push(Sentence { at: *at, text: text.clone(), weight, more: 0 });
             }
         }
@@ -113,14 +111,17 @@ fn mentions(text: &str, item: &str) -> bool {
         })
 }
 
-/// The sentence without paths and numbers.
+/// The sentence without paths, numbers and units of time.
 fn shape(text: &str) -> String {
-    let words = text.split(' ').map(|word| match word {
+    let is_kept = |word: &&str| !["ms", "s", "s.", "min", "min."].contains(word);
+    let words = text.split(' ').filter(is_kept).map(|word| match word {
         _ if word.contains('/') => "/",
         _ if word.contains(|c: char| c.is_ascii_digit()) => "0",
         _ => word,
     });
-    words.collect::<Vec<_>>().join(" ")
+    let mut words: Vec<&str> = words.collect();
+    words.dedup();
+    words.join(" ")
 }
 
 /// Those that matter most, in the order of time.
@@ -151,9 +152,9 @@ mod tests {
         let mut lines = vec![line(0, "kill -9 when /f1.md is placed.")];
         lines.extend((1..9).map(|n| line(n, &format!("Landfall: placed /f{n}.md: new."))));
         lines.extend((9..13).map(|n| line(n, "The link breaks.")));
-        let told = choose(fold(&lines, "/f3.md"), 4);
+        let told = choose(fold(&lines, "/f3.md"), 5);
         let text: Vec<&str> = told.iter().map(|(_, text)| text.as_str()).collect();
-        assert_eq!(text.len(), 4, "{text:?}");
+        assert_eq!(text.len(), 5, "{text:?}");
         assert!(text.contains(&"Landfall: placed /f3.md: new."), "{text:?}");
         let all = choose(fold(&lines, "/f3.md"), 40);
         assert!(all.iter().any(|(_, t)| t == "Landfall: placed /f1.md: new, and 6 more like it."));
