@@ -95,6 +95,7 @@ fn runs_that_do_not_differ_do_not_differ_anywhere() {
 fn a_fault_that_never_ends_is_what_is_left_after_shrinking() {
     // Planted: one file stays poisoned though the world is healed.
     let mut recipe = Recipe::of(2);
+    recipe.options.chaos = landfall_core::time::Ms::mins(30);
     recipe.options.rates = [0; KINDS];
     for kind in [Kind::Poisoned, Kind::CutBody, Kind::SlowAnswer, Kind::KillAfter] {
         recipe.options.rates[kind as usize] = kind.usual();
