@@ -212,6 +212,13 @@ fn tell(args: &Args, seed: u64) -> u8 {
             shrunk.signature.0,
             shrunk.runs
         );
+        if !shrunk.is_minimal {
+            println!("patience ran out: some of them may not be needed");
+        }
+        if shrunk.recipe.options.seed != seed {
+            let other = shrunk.recipe.options.seed;
+            println!("it takes fewer faults under seed {other}, so that run is told");
+        }
         recipe = shrunk.recipe;
     }
     if let Err(why) = args.keep_it(&recipe) {
