@@ -108,7 +108,7 @@ impl Scenario {
         );
         text.push_str("    let scenario = Scenario::read(SCENARIO).expect(\"a scenario\");\n");
         text.push_str("    scenario.replay().unwrap_or_else(|story| panic!(\"{story}\"));\n}\n\n");
-        let _ = write!(text, "const SCENARIO: &str = r####\"{}\"####;\n", self.json());
+        let _ = writeln!(text, "const SCENARIO: &str = r####\"{}\"####;", self.json());
         text
     }
 }

@@ -24,6 +24,9 @@ const SOME: usize = 16;
 /// How many of the failures under other seeds are made small.
 const CHOSEN: usize = 4;
 
+/// Steps of the machine that each of them may take.
+const EACH: u64 = 200_000;
+
 /// What is left may be many faults only because together they bring one kill to the right
 /// moment. So: one kill at every moment, alone, and with one of each other kind.
 pub(super) fn moved(search: &mut Search, best: &mut Recipe) {
@@ -91,6 +94,7 @@ pub(super) fn seeds(search: &mut Search, best: &mut Recipe) {
     found.sort_by_key(|found| found.report.fired.len());
     for found in found.into_iter().take(CHOSEN) {
         let mut other = spelled_out(search, &found.recipe, &found.report);
+        search.patience(EACH);
         fewer_faults(search, &mut other);
         if Part::Faults.count(&other) < Part::Faults.count(best) {
             *best = other;

@@ -38,7 +38,7 @@ pub struct Shrunk {
 }
 
 /// Steps of the machine that a stage may take. A core does 200,000 in a second.
-const HERE: u64 = 400_000;
+const HERE: u64 = 500_000;
 /// The same for the search at other moments and under other seeds.
 const ELSEWHERE: u64 = 1_200_000;
 

@@ -105,7 +105,11 @@ impl Search {
 
     fn smaller(&self, index: usize, recipe: Recipe, report: Report) -> Option<Smaller> {
         let kept = Some(report.fired.clone());
-        self.is_same(&report).then(|| Smaller { index, recipe: Recipe { kept, ..recipe }, report })
+        self.is_same(&report).then_some(Smaller {
+            index,
+            recipe: Recipe { kept, ..recipe },
+            report,
+        })
     }
 }
 
