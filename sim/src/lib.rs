@@ -20,6 +20,8 @@
 //! - `sim --idle --seeds A..B` lives through three quiet days: how little is done in them?
 //! - `sim --fleet N` lets [N machines](fleet) come back to one server at the same instant.
 //! - `--shrink` [takes faults away](shrink) until each that is left is needed.
+//! - `--save FILE` and `--emit-test FILE` write what is left as a [scenario](scenario) and as a test;
+//!   `sim --scenario FILE` runs a scenario.
 //!
 //! Exit codes: 0 in step; 21 safety; 22 liveness; 23 crash; 24 two runs of one seed differ;
 //! 25 a fault kind never struck or an oracle never had anything to judge; 2 usage.
@@ -30,6 +32,8 @@ pub mod hunt;
 pub mod options;
 pub mod oracles;
 pub mod run;
+pub mod scenario;
 pub mod shrink;
 pub mod story;
+pub mod workload;
 pub mod world;

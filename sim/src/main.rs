@@ -1,6 +1,7 @@
 //! The simulator's command line.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,7 +9,9 @@ use landfall_sim::faults::{Address, Kind};
 use landfall_sim::fleet::{Fleet, Night};
 use landfall_sim::hunt::{Failure, How, Hunt};
 use landfall_sim::run::{Recipe, Verdict, run};
+use landfall_sim::scenario::{self, Scenario};
 use landfall_sim::shrink::shrink;
+use landfall_sim::story::brief;
 use landfall_sim::world::Planted;
 
 /// Two runs of one seed differ.
@@ -53,6 +56,15 @@ struct Args {
     /// Take faults away until each that is left is needed, and tell that run.
     #[arg(long)]
     shrink: bool,
+    /// Write the run, spelled out, as a scenario; `-` for the output.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    save: Option<PathBuf>,
+    /// Write a test that replays the run, spelled out; `-` for the output.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    emit_test: Option<PathBuf>,
+    /// Run a scenario that `--save` wrote.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "seeds", "fleet"])]
+    scenario: Option<PathBuf>,
     /// Run every seed twice and compare.
     #[arg(long)]
     twice: bool,
@@ -68,6 +80,48 @@ struct Args {
     /// Plant a defect in the simulator itself: runs differ, and `--twice` has to find it.
     #[arg(long, hide = true)]
     planted: bool,
+}
+
+impl Args {
+    /// The files that are to be written.
+    fn keep_it(&self, recipe: &Recipe) -> Result<(), String> {
+        if self.save.is_none() && self.emit_test.is_none() {
+            return Ok(());
+        }
+        let scenario = Scenario::of(recipe).ok_or("the run does not fail; nothing is written")?;
+        if let Some(file) = &self.save {
+            scenario::write(file, &(scenario.json() + "\n"))?;
+        }
+        if let Some(file) = &self.emit_test {
+            scenario::write(file, &scenario.test())?;
+        }
+        Ok(())
+    }
+
+    /// The line that does this again.
+    fn again(&self, seed: u64) -> String {
+        let mut line = reproduction(self, seed, self.keep.as_deref());
+        match &self.save {
+            Some(file) if *file != *"-" => line = format!("sim --scenario {}", file.display()),
+            _ if self.shrink => line.push_str(" --shrink"),
+            _ => {}
+        }
+        line
+    }
+}
+
+/// Runs a scenario.
+fn replay(args: &Args, file: &Path) -> Result<u8, String> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| format!("{} can not be read: {e}", file.display()))?;
+    let scenario = Scenario::read(&text).map_err(|e| format!("{}: {e}", file.display()))?;
+    let recipe = Recipe { story: !args.quiet, told_steps: args.verbose, ..scenario.recipe() };
+    let report = run(&recipe);
+    match report.verdict.signature() {
+        Some(_) if !args.quiet && !args.verbose => print!("{}", brief::tell(&recipe, &report)),
+        _ => println!("{}{}: {}", report.story, file.display(), report.verdict),
+    }
+    Ok(report.verdict.exit_code())
 }
 
 fn planted(args: &Args) -> Planted {
@@ -90,6 +144,12 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     if let Some(machines) = args.fleet {
         return ExitCode::from(fleet(machines));
+    }
+    if let Some(file) = &args.scenario {
+        return ExitCode::from(replay(&args, file).unwrap_or_else(|why| {
+            eprintln!("sim: {why}");
+            2
+        }));
     }
     let code = match (&args.seeds, args.seed) {
         (Some(seeds), _) => hunt(&args, seeds.clone()),
@@ -152,11 +212,28 @@ fn tell(args: &Args, seed: u64) -> u8 {
             shrunk.signature.0,
             shrunk.runs
         );
+        if !shrunk.is_minimal {
+            println!("patience ran out: some of them may not be needed");
+        }
+        if shrunk.recipe.options.seed != seed {
+            let other = shrunk.recipe.options.seed;
+            println!("it takes fewer faults under seed {other}, so that run is told");
+        }
         recipe = shrunk.recipe;
+    }
+    if let Err(why) = args.keep_it(&recipe) {
+        eprintln!("sim: {why}");
+        return 1;
     }
     recipe.story = !args.quiet;
     recipe.told_steps = args.verbose;
     let report = run(&recipe);
+    let is_brief = args.shrink && !args.verbose && report.verdict.exit_code() != 0;
+    if !args.quiet && is_brief {
+        print!("{}", brief::tell(&recipe, &report));
+        println!("reproduce: {}", args.again(seed));
+        return report.verdict.exit_code();
+    }
     if !args.quiet {
         print!("{}", recipe.options);
         print!("{}", report.story);
@@ -175,7 +252,7 @@ fn tell(args: &Args, seed: u64) -> u8 {
         report.counts.starts
     );
     if report.verdict.exit_code() != 0 {
-        println!("reproduce: {}", reproduction(args, seed, recipe.kept.as_deref()));
+        println!("reproduce: {}", args.again(seed));
     }
     if args.twice && run(&recipe).hash != report.hash {
         let step = landfall_sim::hunt::first_difference(&recipe);

@@ -5,11 +5,14 @@ use std::fmt;
 use landfall_core::time::Ms;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::faults::{KINDS, Kind, mix};
+use crate::workload::Workload;
 
 /// How hard a run is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// No faults: what fails here fails for everybody.
     Clean,
@@ -20,8 +23,9 @@ pub enum Mode {
     Swarm,
 }
 
-/// Everything that is derived from a seed.
-#[derive(Clone, Debug)]
+/// Everything that is derived from a seed. In files all times are milliseconds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Options {
     /// The seed.
     pub seed: u64,
@@ -53,8 +57,11 @@ pub struct Options {
     pub per_second: u32,
     /// Longest usual latency.
     pub latency: Ms,
-    /// Parts per million, by kind.
+    /// Parts per million, by kind. A scenario names the very faults instead.
+    #[serde(skip, default = "no_rates")]
     pub rates: [u32; KINDS],
+    /// What the other client does, if it is spelled out and not drawn from the seed.
+    pub workload: Option<Workload>,
 }
 
 impl Options {
@@ -102,6 +109,7 @@ impl Options {
             per_second: *pick(&mut rng, &[5, 20, 100, 2_000]),
             latency: Ms(*pick(&mut rng, &[5, 30, 200, 800])),
             rates,
+            workload: None,
         }
     }
 
@@ -130,6 +138,10 @@ impl Options {
             self.rates[*kind as usize] = 0;
         }
     }
+}
+
+fn no_rates() -> [u32; KINDS] {
+    [0; KINDS]
 }
 
 /// Ten times as seldom to ten times as often, evenly in the logarithm.

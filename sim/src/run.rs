@@ -8,10 +8,11 @@ use landfall_core::path::RemotePath;
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Tick};
 
-use crate::faults::{Address, KINDS, Kind};
+use crate::faults::{Address, KINDS, Kind, Plan};
 use crate::options::Options;
 use crate::oracles::{ORACLES, Oracle, Violation};
 use crate::story::{Clock, Story};
+use crate::workload::Workload;
 use crate::world::{Counts, Planted, World};
 
 /// How a run is to be done.
@@ -121,6 +122,8 @@ pub struct Report {
     pub kinds: [u64; KINDS],
     /// How often each oracle had something to judge.
     pub judged: [u64; ORACLES],
+    /// What the other client did, spelled out.
+    pub workload: Workload,
     /// The story, if it was to be told.
     pub story: Story,
     /// The hash of each step, if it was to be kept.
@@ -138,12 +141,13 @@ impl Report {
 pub fn run(recipe: &Recipe) -> Report {
     let mut story = if recipe.story { Story::told() } else { Story::default() };
     story.steps = recipe.told_steps;
-    let mut world = World::new(recipe.options.clone(), story);
-    world.plan.remove(recipe.removed.iter().copied());
+    let mut plan = Plan::new(recipe.options.seed, recipe.options.rates);
+    plan.remove(recipe.removed.iter().copied());
     if let Some(kept) = &recipe.kept {
-        world.plan.keep(kept.iter().copied());
+        plan.keep(kept.iter().copied());
     }
-    world.plan.never_heal(&recipe.unhealed);
+    plan.never_heal(&recipe.unhealed);
+    let mut world = World::planned(recipe.options.clone(), plan, story);
     world.steps = recipe.steps.then(Vec::new);
     world.planted = recipe.planted;
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
@@ -159,6 +163,7 @@ pub fn run(recipe: &Recipe) -> Report {
         fired: world.plan.fired().to_vec(),
         kinds: *world.plan.counts(),
         judged: *world.oracles.judged(),
+        workload: world.workload(),
         story: std::mem::take(&mut world.story),
         steps: world.steps.take().unwrap_or_default(),
     }

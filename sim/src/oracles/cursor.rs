@@ -112,12 +112,15 @@ impl Cursor {
                 }
             };
             if !accounted {
-                let upto = promise.upto;
+                let (upto, n) = (promise.upto, version.n);
+                let stands = match row {
+                    None => "there is no durable row of it".to_owned(),
+                    Some(row) => format!("its durable row stands at evt_{}", row.remote.at().n),
+                };
                 return Err((
                     path.to_string(),
                     format!(
-                        "the durable position evt_{upto} covers evt_{} of {path}, and the durable row does not: {row:?}",
-                        version.n
+                        "the durable position evt_{upto} covers evt_{n} of {path}, and {stands}"
                     ),
                 ));
             }

@@ -36,11 +36,11 @@ use crate::world::store::{Commit, Store};
 use crate::world::truth::Truth;
 
 macro_rules! oracles {
-    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $word:literal;)*) => {
         /// An oracle.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         #[repr(u8)]
-        pub enum Oracle { $($(#[$doc])* $name,)* }
+        pub enum Oracle { $($(#[doc = $doc])* $name,)* }
 
         impl Oracle {
             /// All of them.
@@ -49,6 +49,11 @@ macro_rules! oracles {
             /// Its name in reports.
             pub fn word(self) -> &'static str {
                 match self { $(Oracle::$name => $word,)* }
+            }
+
+            /// What it demands, in a sentence.
+            pub fn rule(self) -> &'static str {
+                match self { $(Oracle::$name => concat!($($doc,)*).trim_start(),)* }
             }
         }
     };

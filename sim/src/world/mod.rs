@@ -193,6 +193,12 @@ impl World {
     /// A world before its first moment.
     pub fn new(options: Options, story: Story) -> Self {
         let plan = Plan::new(options.seed, options.rates);
+        Self::planned(options, plan, story)
+    }
+
+    /// A world before its first moment, with faults at these addresses. Some strike already
+    /// while it is populated.
+    pub fn planned(options: Options, plan: Plan, story: Story) -> Self {
         let config = Config {
             seed: options.seed,
             remotes: vec![(

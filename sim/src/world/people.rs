@@ -14,6 +14,7 @@ use super::disk;
 use super::server::hash_of;
 use super::{Happening, World};
 use crate::faults::{Kind, mix};
+use crate::workload::{Does, Edit, Workload};
 
 /// What people did.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub struct People {
     versions: u64,
     /// Edits of the other client.
     edits: u32,
+    /// The same, spelled out.
+    done: Workload,
     /// What the person last did to each path.
     touched: BTreeMap<RemotePath, Touch>,
 }
@@ -64,8 +67,15 @@ impl World {
 
     /// The files of the start.
     pub(super) fn populate(&mut self) {
-        for n in 0..self.options.files {
-            let path = self.invent(u64::from(n));
+        let files = match self.options.workload.clone() {
+            Some(workload) => {
+                self.people.paths.clone_from(&workload.files);
+                workload.files
+            }
+            None => (0..self.options.files).map(|n| self.invent(u64::from(n))).collect(),
+        };
+        self.people.done.files.clone_from(&files);
+        for path in files {
             let content = self.bytes();
             self.server.change(&path, Some(content), self.now, self.wall());
         }
@@ -100,6 +110,9 @@ impl World {
         if self.healed_at.is_some() || !self.options.edits {
             return;
         }
+        if self.options.workload.is_some() {
+            return self.edits_again();
+        }
         self.people.edits += 1;
         let bits = self.plan.bits(211, self.people.edits, 0);
         let burst = if bits.is_multiple_of(23) { 1 + (bits >> 8 & 7) } else { 1 };
@@ -121,20 +134,61 @@ impl World {
         } else {
             self.people.paths[(mix(bits) % paths) as usize].clone()
         };
-        let there = self.server.truth.now(&path).is_some_and(|v| v.content.is_some());
-        let content = if there && bits % 100 > 80 && self.server.truth.may_delete() {
-            None
+        let does = if self.is_there(&path) && bits % 100 > 80 && self.server.truth.may_delete() {
+            Does::Delete
         } else if bits % 100 == 50 {
             // Back to what it once was.
-            let old = self.server.first_version(&path);
-            Some(old.unwrap_or_else(|| self.bytes()))
+            Does::Restore
         } else {
-            Some(self.bytes())
+            Does::Write
         };
-        if !there && content.is_none() {
-            return;
+        self.edit(Edit { at: self.now, does, path });
+    }
+
+    fn is_there(&self, path: &RemotePath) -> bool {
+        self.server.truth.now(path).is_some_and(|v| v.content.is_some())
+    }
+
+    /// The edits that are spelled out and due.
+    fn edits_again(&mut self) {
+        while let Some(next) = self
+            .options
+            .workload
+            .as_ref()
+            .and_then(|workload| workload.edits.get(self.people.edits as usize))
+        {
+            if next.at > self.now {
+                self.queue.push(next.at, Happening::Edit);
+                return;
+            }
+            let next = next.clone();
+            self.people.edits += 1;
+            if !self.people.paths.contains(&next.path) {
+                self.people.paths.push(next.path.clone());
+            }
+            self.edit(next);
         }
-        let deletes = content.is_none();
+    }
+
+    /// What the other client did, spelled out.
+    pub(crate) fn workload(&mut self) -> Workload {
+        std::mem::take(&mut self.people.done)
+    }
+
+    fn edit(&mut self, edit: Edit) {
+        let path = edit.path.clone();
+        let there = self.is_there(&path);
+        let deletes = edit.does == Does::Delete;
+        let content = match edit.does {
+            Does::Delete if !there => return,
+            Does::Delete => None,
+            Does::Restore => {
+                let old = self.server.first_version(&path);
+                Some(old.unwrap_or_else(|| self.bytes()))
+            }
+            Does::Write => Some(self.bytes()),
+        };
+        self.people.done.edits.push(edit);
         let n = self.server.change(&path, content, self.now, self.wall());
         self.stream_changed();
         self.story.say(self.now, || match deletes {

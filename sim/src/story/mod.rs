@@ -1,6 +1,8 @@
 //! What happened, in plain sentences with virtual times. Nothing is put into words unless
 //! somebody listens.
 
+pub mod brief;
+
 use std::fmt;
 
 use landfall_core::time::Tick;
