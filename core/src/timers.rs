@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Print;
 use crate::id::{CallId, RemoteId, StoreId, UnitId};
 use crate::time::Tick;
 
@@ -78,6 +79,18 @@ impl Timers {
     /// The first instant and its reason.
     pub fn next(&self) -> Option<(Tick, Wake)> {
         self.queue.first().copied()
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub fn print(&self, print: &mut Print) {
+        let Self { queue: _, at } = self;
+        print.any_order(at, |print, (wake, tick)| {
+            match wake {
+                Wake::Deadline(call) => print.call(*call),
+                other => print.plain(other),
+            }
+            print.until(*tick);
+        });
     }
 
     /// Takes the first reason that is due, with the instant it was set to.

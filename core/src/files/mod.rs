@@ -34,6 +34,7 @@ mod deletes;
 pub mod entry;
 mod land;
 pub mod plan;
+pub(crate) mod print;
 pub mod seal;
 mod work;
 

@@ -45,6 +45,7 @@ mod export;
 mod feed;
 mod finish;
 mod names;
+mod print;
 pub mod stream;
 mod tree;
 mod watch;
