@@ -24,6 +24,7 @@
 //! Exit codes: 0 in step; 21 safety; 22 liveness; 23 crash; 24 two runs of one seed differ;
 //! 25 a fault kind never struck or an oracle never had anything to judge; 2 usage.
 
+pub mod explore;
 pub mod faults;
 pub mod fleet;
 pub mod hunt;

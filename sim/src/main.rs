@@ -1,5 +1,7 @@
 //! The simulator's command line.
 
+mod cli;
+
 use std::ops::Range;
 use std::process::ExitCode;
 
@@ -21,8 +23,10 @@ const BLIND: u8 = 25;
 /// Exit codes: 0 in step, 21 safety, 22 liveness, 23 crash, 24 two runs of one seed differ,
 /// 25 a kind of fault never struck or an oracle never had anything to judge.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<cli::Command>,
     /// Tell the run of one seed.
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     seed: Option<u64>,
@@ -88,6 +92,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     // A panic of the machine is a verdict, told where the run is told.
     std::panic::set_hook(Box::new(|_| {}));
+    if let Some(command) = args.command {
+        return ExitCode::from(command.run());
+    }
     if let Some(machines) = args.fleet {
         return ExitCode::from(fleet(machines));
     }

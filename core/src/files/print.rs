@@ -112,17 +112,8 @@ impl Files {
 
 impl Slot {
     fn print(&self, print: &mut Print, origin: Origin, seals: &Seals) {
-        let Self {
-            entry,
-            standing,
-            due,
-            removal,
-            unsealed_at_boot,
-            disagreed,
-            lags,
-            alone,
-            mark,
-        } = self;
+        let Self { entry, standing, due, removal, unsealed_at_boot, disagreed, lags, alone, mark } =
+            self;
         entry.print(print, origin, seals);
         print.plain(&(*standing as u8, unsealed_at_boot, alone));
         print.maybe(*due, Print::until);

@@ -285,7 +285,9 @@ impl Tiny {
                 let name = self.scene.names[file];
                 return wrong(
                     Oracle::SealBeforeCursor,
-                    format!("the durable row of {name} calls its bytes sealed, and a power cut may take them"),
+                    format!(
+                        "the durable row of {name} calls its bytes sealed, and a power cut may take them"
+                    ),
                 );
             }
         }
@@ -323,7 +325,9 @@ impl Tiny {
                 let name = self.scene.names[file];
                 return wrong(
                     which,
-                    format!("the durable position evt_{upto} covers evt_{n} of {name}, and the durable row does not"),
+                    format!(
+                        "the durable position evt_{upto} covers evt_{n} of {name}, and the durable row does not"
+                    ),
                 );
             }
         }
@@ -332,8 +336,11 @@ impl Tiny {
 
     /// The machine says that it is in step: then every file is as it was at its position.
     pub fn said_in_step(&self) -> Result<(), Wrong> {
-        let position = self.newest_mirror().and_then(|row| row.position.as_ref());
-        let Some(Position::After(id)) = position else { return Ok(()) };
+        let Some(row) = self.newest_mirror() else { return Ok(()) };
+        // What a listing left out is in doubt until the next, and stays until then.
+        let (Some(Position::After(id)), None) = (&row.position, &row.doubt) else {
+            return Ok(());
+        };
         let upto = id.number().unwrap_or(0) as u8;
         for file in (0..2).filter(|file| self.scene.is_good(*file) && !self.rules.touched[*file]) {
             let Some((n, bytes)) = self.at(file, upto) else { continue };

@@ -137,4 +137,9 @@ impl Scene {
     pub fn is_good(&self, file: usize) -> bool {
         self.names[file].matches('/').count() == 1
     }
+
+    /// Whether a name lies in a control directory.
+    pub fn is_control(&self, file: usize) -> bool {
+        self.names[file].to_lowercase().starts_with("/.relay/")
+    }
 }

@@ -87,6 +87,10 @@ pub struct Tiny {
     /// Kept beside the mirror: conflict copies and trash.
     pub kept: Vec<(usize, Bytes)>,
     pub saved: u8,
+    /// The server does not let these be read.
+    pub denied: [bool; 2],
+    /// Something became durable since the computer was started.
+    pub committed: bool,
     pub rows: Arc<Rows>,
     pub commits: VecDeque<Commit>,
     pub asks: Vec<Ask>,
@@ -129,6 +133,8 @@ impl Tiny {
             stage: Vec::new(),
             kept: Vec::new(),
             saved: 0,
+            denied: [false; 2],
+            committed: false,
             rows: Arc::default(),
             commits: VecDeque::new(),
             asks: Vec::new(),
@@ -170,10 +176,6 @@ impl Tiny {
 
     pub fn file(&self, name: &str) -> Option<usize> {
         self.scene.names.iter().position(|known| *known == name)
-    }
-
-    pub fn path(&self, file: usize) -> Option<RemotePath> {
-        RemotePath::parse(self.scene.names[file]).ok()
     }
 
     /// A process begins with what is durable.
@@ -239,6 +241,7 @@ impl Tiny {
             let rows = Arc::make_mut(&mut self.rows);
             commit.changes.iter().for_each(|change| rows.apply(&names, change));
             upto = Some(commit.seq);
+            self.committed = true;
             self.durable(&commit)?;
         }
         Ok(upto)
