@@ -280,6 +280,9 @@ impl Tiny {
                         Left::All => self.here[file],
                     };
                     self.sealed[file] = self.here[file];
+                    // What the cut took away may be behind what comes next.
+                    let left = self.here[file].and_then(|bytes| self.newest_with(file, bytes));
+                    self.rules.floor[file] = left.unwrap_or(0);
                 }
                 self.committed = false;
                 self.start(Boot::Other, LastExit::Unclean)
