@@ -30,6 +30,7 @@ pub mod fleet;
 pub mod hunt;
 pub mod options;
 pub mod oracles;
+pub mod replay;
 pub mod run;
 pub mod shrink;
 pub mod story;

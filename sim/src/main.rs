@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 
 use clap::Parser;
+use cli::DIFFERS;
 use landfall_sim::faults::{Address, Kind};
 use landfall_sim::fleet::{Fleet, Night};
 use landfall_sim::hunt::{Failure, How, Hunt};
@@ -13,8 +14,6 @@ use landfall_sim::run::{Recipe, Verdict, run};
 use landfall_sim::shrink::shrink;
 use landfall_sim::world::Planted;
 
-/// Two runs of one seed differ.
-const DIFFERS: u8 = 24;
 /// A kind never struck, or an oracle never judged.
 const BLIND: u8 = 25;
 
@@ -63,6 +62,9 @@ struct Args {
     /// Stop a hunt at the first failure.
     #[arg(long)]
     first: bool,
+    /// Record every event and effect of the run of one seed, for `sim replay`.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    trace: Option<std::path::PathBuf>,
     /// Print the verdict only.
     #[arg(long)]
     quiet: bool,
@@ -163,7 +165,14 @@ fn tell(args: &Args, seed: u64) -> u8 {
     }
     recipe.story = !args.quiet;
     recipe.told_steps = args.verbose;
+    recipe.record = args.trace.is_some();
     let report = run(&recipe);
+    if let Some(path) = &args.trace
+        && let Err(why) = landfall_sim::replay::write(path, &report.recorded)
+    {
+        eprintln!("sim: the trace can not be written to {}: {why}", path.display());
+        return 1;
+    }
     if !args.quiet {
         print!("{}", recipe.options);
         print!("{}", report.story);

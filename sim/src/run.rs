@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use landfall_core::path::RemotePath;
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Tick};
+use landfall_core::trace::Line;
 
 use crate::faults::{Address, KINDS, Kind};
 use crate::options::Options;
@@ -31,6 +32,8 @@ pub struct Recipe {
     pub told_steps: bool,
     /// Whether the hash of each step is kept.
     pub steps: bool,
+    /// Whether every step is recorded, as a trace.
+    pub record: bool,
     /// The planted defect of the simulator.
     pub planted: Planted,
 }
@@ -46,6 +49,7 @@ impl Recipe {
             story: false,
             told_steps: false,
             steps: false,
+            record: false,
             planted: Planted::Nothing,
         }
     }
@@ -125,6 +129,8 @@ pub struct Report {
     pub story: Story,
     /// The hash of each step, if it was to be kept.
     pub steps: Vec<u64>,
+    /// The trace, if it was to be recorded.
+    pub recorded: Vec<Line>,
 }
 
 impl Report {
@@ -145,6 +151,7 @@ pub fn run(recipe: &Recipe) -> Report {
     }
     world.plan.never_heal(&recipe.unhealed);
     world.steps = recipe.steps.then(Vec::new);
+    world.recorded = recipe.record.then(Vec::new);
     world.planted = recipe.planted;
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
     let verdict = match lived {
@@ -161,6 +168,7 @@ pub fn run(recipe: &Recipe) -> Report {
         judged: *world.oracles.judged(),
         story: std::mem::take(&mut world.story),
         steps: world.steps.take().unwrap_or_default(),
+        recorded: world.recorded.take().unwrap_or_default(),
     }
 }
 

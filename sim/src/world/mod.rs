@@ -32,6 +32,7 @@ use landfall_core::event::Event;
 use landfall_core::id::{CallId, RemoteId, UnitId};
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Now, Tick, Wall};
+use landfall_core::trace::Line;
 
 use crate::faults::{Kind, Plan};
 use crate::options::Options;
@@ -137,6 +138,8 @@ pub struct World {
     pub counts: Counts,
     /// Hashes of all steps, if two runs are to be compared.
     pub steps: Option<Vec<u64>>,
+    /// The trace, if it is to be recorded.
+    pub recorded: Option<Vec<Line>>,
     /// A planted defect of the simulator itself.
     pub planted: Planted,
     machine: Option<Machine>,
@@ -217,6 +220,7 @@ impl World {
             story,
             counts: Counts::default(),
             steps: None,
+            recorded: None,
             planted: Planted::Nothing,
             machine: None,
             config,
