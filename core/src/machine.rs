@@ -324,9 +324,11 @@ impl Machine {
         out: &mut Vec<Effect>,
         mut act: impl FnMut(&mut dyn Lane, &mut Cx<'_>),
     ) {
-        let ids: Vec<UnitId> = self.units.keys().copied().collect();
-        for id in ids {
-            self.with(now, id, out, &mut act);
+        let Self { units, places, engine, .. } = self;
+        for (id, unit) in units {
+            if let Some((remote, store)) = places.get(id).copied() {
+                act(unit.lane(), &mut Cx { now, unit: *id, remote, store, engine, out });
+            }
         }
     }
 }

@@ -58,9 +58,12 @@ pub struct Timers {
 impl Timers {
     /// Wakes for `wake` at `tick`, and no longer at the instant set before.
     pub fn set(&mut self, wake: Wake, tick: Tick) {
-        if let Some(old) = self.at.insert(wake, tick) {
-            self.queue.remove(&(old, wake));
-        }
+        match self.at.insert(wake, tick) {
+            // Most timers are set anew after each step, to what they were.
+            Some(old) if old == tick => return,
+            Some(old) => self.queue.remove(&(old, wake)),
+            None => false,
+        };
         self.queue.insert((tick, wake));
     }
 

@@ -112,8 +112,19 @@ impl Files {
 
 impl Slot {
     fn print(&self, print: &mut Print, origin: Origin, seals: &Seals) {
-        let Self { entry, standing, due, removal, unsealed_at_boot, disagreed, lags, alone, mark } =
-            self;
+        let Self {
+            entry,
+            standing,
+            due,
+            removal,
+            unsealed_at_boot,
+            disagreed,
+            lags,
+            alone,
+            mark,
+            // It follows from the rest.
+            queued: _,
+        } = self;
         entry.print(print, origin, seals);
         print.plain(&(*standing as u8, unsealed_at_boot, alone));
         print.maybe(*due, Print::until);

@@ -178,6 +178,7 @@ impl Files {
         // A file may only appear once a durable row knows that it is ours. Without that, one
         // that was placed just before a kill and deleted just after it would look like a
         // person's for ever.
+        self.queued(path);
         if cx.is_durable(mark) {
             self.to_place.insert(path.clone());
         } else {

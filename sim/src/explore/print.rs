@@ -93,6 +93,8 @@ fn print_rules(print: &mut Print, rules: &Rules) {
         floor,
         promised,
         closed_until,
+        // It is named by the machine while it matters.
+        export: _,
         export_over,
         reads,
     } = rules;

@@ -56,7 +56,8 @@ pub struct Rules {
     pub promised: Option<u8>,
     /// Nothing may be sent before this.
     pub closed_until: Tick,
-    /// An export used up its time.
+    /// The export that was asked for last, and whether it used up its time.
+    pub export: Option<CallId>,
     pub export_over: bool,
     /// Calls that read one file.
     pub reads: Vec<(CallId, usize)>,
@@ -150,11 +151,14 @@ impl Tiny {
                         "a request is sent before Retry-After ended".into(),
                     );
                 }
-                if *request == (Request::Export { path: "/".into() }) && self.rules.export_over {
+                if matches!(request, Request::Export { .. }) && self.rules.export_over {
                     return wrong(
                         Oracle::NoRefetch,
                         "an export that used up its time is begun again".into(),
                     );
+                }
+                if let Request::Export { .. } = request {
+                    self.rules.export = Some(*call);
                 }
                 if let Request::Read { path } = request
                     && let Some(file) = self.file(path.as_str())
@@ -164,9 +168,7 @@ impl Tiny {
                 self.is_new(*call)
             }
             Effect::Cancel { call } => {
-                let exports = self.asks.iter().filter(|ask| ask.call == *call);
-                self.rules.export_over |=
-                    exports.into_iter().any(|ask| matches!(ask.request, Request::Export { .. }));
+                self.rules.export_over |= self.rules.export == Some(*call);
                 Ok(())
             }
             Effect::Commit { seq, .. } => {
