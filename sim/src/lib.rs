@@ -32,6 +32,8 @@ pub mod options;
 pub mod oracles;
 pub mod replay;
 pub mod run;
+pub mod same;
 pub mod shrink;
 pub mod story;
+pub mod what_if;
 pub mod world;

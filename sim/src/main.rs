@@ -30,7 +30,7 @@ struct Args {
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     seed: Option<u64>,
     /// Hunt through many seeds on all cores.
-    #[arg(long, value_name = "A..B", value_parser = range)]
+    #[arg(long, value_name = "A..B", value_parser = cli::range)]
     seeds: Option<Range<u64>>,
     /// So many machines and one server, after a night: what does it cost the server?
     #[arg(long, value_name = "N", conflicts_with_all = ["seed", "seeds"])]
@@ -71,6 +71,10 @@ struct Args {
     /// Tell every event and effect of the machine, and the faults by their addresses, too.
     #[arg(long)]
     verbose: bool,
+    #[command(flatten)]
+    what_if: cli::what_if::Args,
+    #[command(flatten)]
+    same: cli::same::Args,
     /// Plant a defect in the simulator itself: runs differ, and `--twice` has to find it.
     #[arg(long, hide = true)]
     planted: bool,
@@ -80,22 +84,15 @@ fn planted(args: &Args) -> Planted {
     if args.planted { Planted::Leak } else { Planted::Nothing }
 }
 
-fn range(text: &str) -> Result<Range<u64>, String> {
-    let parse = || {
-        let (from, to) = text.split_once("..")?;
-        Some(from.parse().ok()?..to.parse().ok()?)
-    };
-    parse()
-        .filter(|range: &Range<u64>| !range.is_empty())
-        .ok_or_else(|| format!("`{text}` is no range of seeds; write for example 0..1000"))
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
     // A panic of the machine is a verdict, told where the run is told.
     std::panic::set_hook(Box::new(|_| {}));
     if let Some(command) = args.command {
         return ExitCode::from(command.run());
+    }
+    if args.same.is_wanted() {
+        return ExitCode::from(args.same.run(planted(&args), args.quiet));
     }
     if let Some(machines) = args.fleet {
         return ExitCode::from(fleet(machines));
@@ -149,6 +146,9 @@ fn recipe(args: &Args, seed: u64) -> Recipe {
 
 fn tell(args: &Args, seed: u64) -> u8 {
     let mut recipe = recipe(args, seed);
+    if args.what_if.is_wanted() {
+        return args.what_if.run(&recipe);
+    }
     if args.shrink {
         let Some(shrunk) = shrink(&recipe) else {
             println!("seed {seed} does not fail, so there is nothing to shrink");

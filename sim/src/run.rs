@@ -13,6 +13,7 @@ use crate::faults::{Address, KINDS, Kind};
 use crate::options::Options;
 use crate::oracles::{ORACLES, Oracle, Violation};
 use crate::story::{Clock, Story};
+use crate::what_if::Fork;
 use crate::world::{Counts, Planted, World};
 
 /// How a run is to be done.
@@ -30,6 +31,8 @@ pub struct Recipe {
     pub story: bool,
     /// Whether the story shows every event and effect.
     pub told_steps: bool,
+    /// What changes from some moment on.
+    pub fork: Option<Fork>,
     /// Whether the hash of each step is kept.
     pub steps: bool,
     /// Whether every step is recorded, as a trace.
@@ -48,6 +51,7 @@ impl Recipe {
             unhealed: Vec::new(),
             story: false,
             told_steps: false,
+            fork: None,
             steps: false,
             record: false,
             planted: Planted::Nothing,
@@ -121,6 +125,8 @@ pub struct Report {
     pub end: Tick,
     /// The faults that struck, in order.
     pub fired: Vec<Address>,
+    /// How many of them struck before the moment of the fork.
+    pub fired_at_fork: usize,
     /// How often each kind struck.
     pub kinds: [u64; KINDS],
     /// How often each oracle had something to judge.
@@ -151,6 +157,7 @@ pub fn run(recipe: &Recipe) -> Report {
     }
     world.plan.never_heal(&recipe.unhealed);
     world.steps = recipe.steps.then(Vec::new);
+    world.fork.clone_from(&recipe.fork);
     world.recorded = recipe.record.then(Vec::new);
     world.planted = recipe.planted;
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
@@ -164,6 +171,7 @@ pub fn run(recipe: &Recipe) -> Report {
         counts: world.counts,
         end: world.now,
         fired: world.plan.fired().to_vec(),
+        fired_at_fork: world.fired_at_fork,
         kinds: *world.plan.counts(),
         judged: *world.oracles.judged(),
         story: std::mem::take(&mut world.story),

@@ -1,9 +1,13 @@
 //! What the command line can do besides running seeds. Each command is a file of its own.
 
+use std::ops::Range;
+
 use clap::Subcommand;
 
 pub mod explore;
 pub mod replay;
+pub mod same;
+pub mod what_if;
 
 /// Two runs, or a run and its trace, differ.
 pub const DIFFERS: u8 = 24;
@@ -23,4 +27,15 @@ impl Command {
             Command::Replay(args) => args.run(),
         }
     }
+}
+
+/// Reads a range of seeds.
+pub fn range(text: &str) -> Result<Range<u64>, String> {
+    let parse = || {
+        let (from, to) = text.split_once("..")?;
+        Some(from.parse().ok()?..to.parse().ok()?)
+    };
+    parse()
+        .filter(|range: &Range<u64>| !range.is_empty())
+        .ok_or_else(|| format!("`{text}` is no range of seeds; write for example 0..1000"))
 }
