@@ -19,6 +19,10 @@ pub enum Action {
     Store { all: bool },
     /// Nothing is under way, so time jumps to the next wake-up.
     Wake,
+    /// Time jumps although requests are under way: they are slow.
+    Slow,
+    /// For five minutes no request is answered.
+    Outage,
     /// The other client changes a file, or deletes it.
     Edit { file: usize, delete: bool },
     /// A person saves a file in the mirror, or deletes it.
@@ -100,6 +104,14 @@ impl Tiny {
             into.push(Action::Wake);
         }
         let left = &self.left;
+        if left.net > 0 {
+            if self.ops.is_empty() && self.commits.is_empty() && !self.asks.is_empty() {
+                into.push(Action::Slow);
+            }
+            if self.out_until <= self.now {
+                into.push(Action::Outage);
+            }
+        }
         for file in 0..2 {
             let there = self.at(file, self.tip()).is_some_and(|(_, bytes)| bytes.is_some());
             if left.edits > 0 {
@@ -187,7 +199,11 @@ impl Tiny {
                 }
             }
             Request::Tree { .. } => {
-                push(With::Empty { count: true });
+                // What was seen before and deleted since would make up for what is not shown.
+                let row = self.newest_mirror().and_then(|row| row.traversal.as_ref());
+                if all_known || row.is_none_or(|row| row.seen == 0) {
+                    push(With::Empty { count: true });
+                }
                 if all_known {
                     push(With::Empty { count: false });
                 }
@@ -240,7 +256,14 @@ impl Tiny {
             Action::Answer { ask, at, with } => self.answer(ask, at, with),
             Action::Do { op, with } => self.carry_out(op, with),
             Action::Store { all } => self.stored(if all { usize::MAX } else { 1 }),
-            Action::Wake => {
+            Action::Outage => {
+                self.left.net -= 1;
+                self.out_until = self.now + Ms::mins(5);
+                self.asks.clear();
+                Ok(())
+            }
+            Action::Wake | Action::Slow => {
+                self.left.net -= u8::from(action == Action::Slow);
                 if let Some((at, _)) = self.machine.next_wake() {
                     self.now = self.now.max(at);
                 }
@@ -316,6 +339,7 @@ impl Tiny {
     /// Lives on without any more trouble until both sides are equal and the machine says so.
     pub fn play_fair(&mut self) -> Result<(), Wrong> {
         self.denied = [false; 2];
+        self.out_until = self.now;
         let end = self.now + WITHIN;
         for _ in 0..STEPS {
             if self.is_idle() && self.is_converged() {

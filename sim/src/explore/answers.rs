@@ -149,6 +149,9 @@ impl Tiny {
             // The server does not count what lies in a control directory.
             _ => files.iter().filter(|(file, ..)| !self.scene.is_control(*file)).count(),
         };
+        if with == With::Cut {
+            entries.truncate(1);
+        }
         if !entries.is_empty() {
             self.tell(Event::Part { call, part: Part::Entries(entries) })?;
         }

@@ -75,6 +75,7 @@ impl Tiny {
         print.plain(&(&self.log, self.here, self.sealed, &self.kept, self.saved));
         print.plain(&(self.left, self.denied, self.committed));
         print.since(self.changed_at);
+        print.until(self.out_until);
         print_rules(&mut print, &self.rules);
         print.finish()
     }

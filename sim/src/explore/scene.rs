@@ -61,14 +61,14 @@ pub const SMALL: &[Scene] = &[
     Scene {
         name: "first",
         about: "the first start, with every class of trouble once",
-        depth: 13,
+        depth: 10,
         budget: Budget { edits: 1, people: 1, ends: 1, net: 1, lies: 1, disk: 1 },
         ..BASE
     },
     Scene {
         name: "tree",
         about: "the first start by the tree",
-        depth: 13,
+        depth: 11,
         bootstrap: Bootstrap::Tree,
         budget: Budget { edits: 1, ends: 1, net: 1, lies: 1, ..NONE },
         ..BASE
@@ -76,7 +76,7 @@ pub const SMALL: &[Scene] = &[
     Scene {
         name: "follow",
         about: "in step, and then edits on both sides",
-        depth: 12,
+        depth: 11,
         in_step: true,
         budget: Budget { edits: 2, people: 1, ends: 1, net: 1, lies: 0, disk: 1 },
         ..BASE
@@ -87,6 +87,14 @@ pub const SMALL: &[Scene] = &[
         depth: 20,
         in_step: true,
         budget: Budget { edits: 1, lies: 4, ..NONE },
+        ..BASE
+    },
+    Scene {
+        name: "outage",
+        about: "the first start by the tree, over a link that fails again and again",
+        depth: 15,
+        bootstrap: Bootstrap::Tree,
+        budget: Budget { edits: 1, net: 3, ..NONE },
         ..BASE
     },
     Scene {

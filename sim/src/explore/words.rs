@@ -28,6 +28,11 @@ pub fn words(world: &Tiny, action: Action) -> String {
             Some((at, _)) => format!("{} pass.", at - world.now),
             None => "Nothing is waited for.".into(),
         },
+        Action::Slow => match world.machine.next_wake() {
+            Some((at, _)) => format!("{} pass, and no answer has come yet.", at - world.now),
+            None => "No answer has come yet.".into(),
+        },
+        Action::Outage => "For five minutes no request is answered.".into(),
         Action::Edit { file, delete: false } => {
             format!("The other client changes {} (evt_{}).", name(file), world.tip() + 1)
         }

@@ -89,6 +89,8 @@ pub struct Tiny {
     pub saved: u8,
     /// The server does not let these be read.
     pub denied: [bool; 2],
+    /// No request is answered before this.
+    pub out_until: Tick,
     /// Something became durable since the computer was started.
     pub committed: bool,
     pub rows: Arc<Rows>,
@@ -134,6 +136,7 @@ impl Tiny {
             kept: Vec::new(),
             saved: 0,
             denied: [false; 2],
+            out_until: Tick(0),
             committed: false,
             rows: Arc::default(),
             commits: VecDeque::new(),
@@ -205,6 +208,7 @@ impl Tiny {
 
     fn take(&mut self, effect: Effect) -> Result<(), Wrong> {
         match effect {
+            Effect::Ask { .. } if self.now < self.out_until => {}
             Effect::Ask { call, request, .. } => {
                 let sent_at = self.tip();
                 self.asks.push(Ask { call, request, sent_at, rest: None });
