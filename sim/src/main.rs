@@ -75,6 +75,8 @@ struct Args {
     what_if: cli::what_if::Args,
     #[command(flatten)]
     same: cli::same::Args,
+    #[command(flatten)]
+    scale: cli::scale::Args,
     /// Plant a defect in the simulator itself: runs differ, and `--twice` has to find it.
     #[arg(long, hide = true)]
     planted: bool,
@@ -224,8 +226,9 @@ fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {
 }
 
 fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
+    let seeds = args.scale.seeds(seeds);
     let hunt = Hunt {
-        seeds,
+        seeds: seeds.clone(),
         only: args.only.clone(),
         without: without(args).to_vec(),
         twice: args.twice,
@@ -242,18 +245,17 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
     {
         tell(args, first.seed);
     }
-    if let Some(worst) = bag.failures.iter().map(code).max() {
-        return worst;
-    }
     let narrowed = !args.only.is_empty() || !without(args).is_empty() || args.first || args.idle;
-    let zeros = bag.zeros();
-    if narrowed || zeros.is_empty() {
-        return 0;
+    let zeros = if narrowed { Vec::new() } else { bag.zeros() };
+    let worst = bag.failures.iter().map(code).max();
+    let code = worst.unwrap_or(if zeros.is_empty() { 0 } else { BLIND });
+    if worst.is_none() {
+        zeros.iter().for_each(|zero| println!("{zero}"));
     }
-    for zero in &zeros {
-        println!("{zero}");
+    match args.scale.write(&seeds, &bag, code, |failure| reproduce(args, failure)) {
+        true => code,
+        false => 1,
     }
-    BLIND
 }
 
 fn code(failure: &Failure) -> u8 {
@@ -264,12 +266,19 @@ fn code(failure: &Failure) -> u8 {
 }
 
 fn report(args: &Args, failure: &Failure) {
-    let seed = failure.seed;
+    let line = reproduce(args, failure);
     match &failure.how {
         How::Verdict(Verdict::InStep(_)) => {}
-        How::Verdict(verdict) => println!("{}  {verdict}", reproduction(args, seed, None)),
-        How::Differs { step } => {
-            println!("sim --seed {seed} --twice  two runs differ from step {step} on")
-        }
+        How::Verdict(verdict) => println!("{line}  {verdict}"),
+        How::Differs { step } => println!("{line}  two runs differ from step {step} on"),
+    }
+}
+
+/// The command that shows a failure again.
+fn reproduce(args: &Args, failure: &Failure) -> String {
+    let line = reproduction(args, failure.seed, None);
+    match &failure.how {
+        How::Verdict(_) => line,
+        How::Differs { .. } => line + " --twice",
     }
 }

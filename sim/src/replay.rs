@@ -10,27 +10,13 @@ use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 
 use landfall_core::Machine;
-use landfall_core::effect::Effect;
 use landfall_core::event::Event;
-use landfall_core::time::{Now, Tick};
-use landfall_core::trace::{Line, VERSION};
+use landfall_core::time::Now;
+use landfall_core::trace::{Line, Replay, Replayed};
 use thiserror::Error;
 
 use crate::run::{Recipe, run};
 use crate::story::Clock;
-
-/// What was replayed.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Replayed {
-    /// Machines that were started.
-    pub machines: u64,
-    /// Steps that were taken.
-    pub steps: u64,
-    /// Effects that were compared.
-    pub effects: u64,
-    /// The last line was not written to its end: its process was killed.
-    pub torn: bool,
-}
 
 /// Why a trace was not replayed to its end.
 #[derive(Debug, Error)]
@@ -40,50 +26,43 @@ pub enum ReplayError {
     Io(#[from] io::Error),
     /// It is no trace.
     #[error("line {line} is no line of a trace: {why}; the file is damaged, or not a trace")]
-    Line { line: u64, why: String },
-    /// It begins in the middle.
-    #[error("line {0} is a step before any header; a trace begins with its header")]
-    NoHeader(u64),
-    /// It is of another version.
-    #[error(
-        "line {line} says that the trace has version {version}, and this program reads version {VERSION}; replay it with the version that wrote it ({program})"
-    )]
-    Version { line: u64, version: u32, program: String },
-    /// The machine wants something else than it did.
-    #[error("{0}")]
-    Differs(Box<Difference>),
+    Damaged {
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// One of its lines can not be replayed, or differs.
+    #[error("line {line}: {}", told(.why))]
+    Line {
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: Box<landfall_core::trace::ReplayError>,
+    },
 }
 
-/// The first step whose effects are not those that were recorded.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Difference {
-    /// The line in the file, from 1.
-    pub line: u64,
-    /// The step of its machine, from 1.
-    pub step: u64,
-    /// When.
-    pub at: Tick,
-    /// What the machine was told.
-    pub event: Event,
-    /// Which effect of the step differs, from 1.
-    pub effect: usize,
-    /// What was recorded; `None`: nothing more.
-    pub expected: Option<Effect>,
-    /// What came; `None`: nothing more.
-    pub came: Option<Effect>,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, step, at, event, effect, expected, came } = self;
-        let word = |effect: &Option<Effect>| {
-            effect.as_ref().map_or("no further effect".to_owned(), |effect| format!("{effect:?}"))
-        };
-        writeln!(f, "line {line}, step {step} at {} differs in effect {effect}", Clock(*at))?;
-        writeln!(f, "  told:     {event:?}")?;
-        writeln!(f, "  expected: {}", word(expected))?;
-        write!(f, "  came:     {}", word(came))
+impl ReplayError {
+    /// Whether the machine did something else than it had done.
+    pub fn differs(&self) -> bool {
+        use landfall_core::trace::ReplayError::Differs;
+        matches!(self, Self::Line { why, .. } if matches!(**why, Differs { .. }))
     }
+}
+
+fn told(why: &landfall_core::trace::ReplayError) -> String {
+    let landfall_core::trace::ReplayError::Differs { at, event, expected, came, .. } = why else {
+        return why.to_string();
+    };
+    let word = |effect: &Option<_>| {
+        effect.as_ref().map_or("no further effect".to_owned(), |effect| format!("{effect:?}"))
+    };
+    format!(
+        "{why}, at {}\n  told:     {event:?}\n  expected: {}\n  came:     {}",
+        Clock(*at),
+        word(expected),
+        word(came)
+    )
 }
 
 /// Writes a trace.
@@ -95,61 +74,24 @@ pub fn write(path: &Path, lines: &[Line]) -> io::Result<()> {
     file.flush()
 }
 
-/// Replays a trace.
-pub fn replay(mut trace: impl BufRead) -> Result<Replayed, ReplayError> {
-    let mut done = Replayed::default();
-    let mut machine = None;
-    let mut came = Vec::new();
-    let (mut text, mut line, mut step) = (String::new(), 0, 0);
+/// Replays a trace. The second part of the answer: its last line was not written to its end,
+/// as a kill leaves it.
+pub fn replay(mut trace: impl BufRead) -> Result<(Replayed, bool), ReplayError> {
+    let mut replay = Replay::default();
+    let (mut text, mut line) = (String::new(), 0);
     loop {
         text.clear();
         if trace.read_line(&mut text)? == 0 {
-            return Ok(done);
+            return Ok((replay.done, false));
         }
         line += 1;
         let read = match Line::from_json(text.trim_end()) {
             Ok(read) => read,
-            Err(_) if !text.ends_with('\n') => {
-                done.torn = true;
-                return Ok(done);
-            }
-            Err(why) => return Err(ReplayError::Line { line, why: why.to_string() }),
+            Err(_) if !text.ends_with('\n') => return Ok((replay.done, true)),
+            Err(why) => return Err(ReplayError::Damaged { line, why: why.to_string() }),
         };
-        match read {
-            Line::Header { version, program, .. } if version != VERSION => {
-                return Err(ReplayError::Version { line, version, program });
-            }
-            Line::Header { config, .. } => {
-                machine = Some(Machine::new(config));
-                done.machines += 1;
-                step = 0;
-            }
-            Line::Step { tick, wall, event, effects } => {
-                let Some(machine) = &mut machine else { return Err(ReplayError::NoHeader(line)) };
-                step += 1;
-                came.clear();
-                machine.step(Now { tick, wall }, event.clone(), &mut came);
-                if let Some(differs) = first_difference(&effects, &came) {
-                    return Err(ReplayError::Differs(Box::new(Difference {
-                        line,
-                        step,
-                        at: tick,
-                        event,
-                        effect: differs + 1,
-                        expected: effects.get(differs).cloned(),
-                        came: came.get(differs).cloned(),
-                    })));
-                }
-                done.steps += 1;
-                done.effects += effects.len() as u64;
-            }
-        }
+        replay.line(read).map_err(|why| ReplayError::Line { line, why: Box::new(why) })?;
     }
-}
-
-fn first_difference(expected: &[Effect], came: &[Effect]) -> Option<usize> {
-    let longest = expected.len().max(came.len());
-    (0..longest).find(|at| expected.get(*at) != came.get(*at))
 }
 
 /// How fast the machine is over what happened in many runs.

@@ -178,12 +178,12 @@ impl Files {
         // A file may only appear once a durable row knows that it is ours. Without that, one
         // that was placed just before a kill and deleted just after it would look like a
         // person's for ever.
-        self.queued(path);
         if cx.is_durable(mark) {
             self.to_place.insert(path.clone());
         } else {
             self.to_store.insert((mark, path.clone()));
         }
+        self.queued(path);
         self.stand(path, Standing::Working);
     }
 

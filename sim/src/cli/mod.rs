@@ -7,6 +7,7 @@ use clap::Subcommand;
 pub mod explore;
 pub mod replay;
 pub mod same;
+pub mod scale;
 pub mod what_if;
 
 /// Two runs, or a run and its trace, differ.

@@ -33,9 +33,8 @@ impl Args {
         let Some(path) = self.file else { return 2 };
         let opened = File::open(&path).map_err(ReplayError::from);
         match opened.and_then(|file| replay(BufReader::new(file))) {
-            Ok(done) => {
-                let torn =
-                    if done.torn { "; its last line is torn, as a kill leaves it" } else { "" };
+            Ok((done, torn)) => {
+                let torn = if torn { "; its last line is torn, as a kill leaves it" } else { "" };
                 println!(
                     "{}: {} machines, {} steps, {} effects, all the same{torn}",
                     path.display(),
@@ -45,8 +44,8 @@ impl Args {
                 );
                 0
             }
-            Err(ReplayError::Differs(difference)) => {
-                println!("{}: {difference}", path.display());
+            Err(why) if why.differs() => {
+                println!("{}: {why}", path.display());
                 super::DIFFERS
             }
             Err(why) => {
