@@ -72,11 +72,11 @@ struct Args {
     #[arg(long)]
     verbose: bool,
     #[command(flatten)]
-    what_if: cli::what_if::Args,
+    what_if: cli::what_if::WhatIf,
     #[command(flatten)]
-    same: cli::same::Args,
+    same: cli::same::Same,
     #[command(flatten)]
-    scale: cli::scale::Args,
+    scale: cli::scale::Scale,
     /// Plant a defect in the simulator itself: runs differ, and `--twice` has to find it.
     #[arg(long, hide = true)]
     planted: bool,

@@ -19,17 +19,17 @@ fn explore(scope: &str, depth: usize, threads: usize) -> landfall_sim::explore::
 #[test]
 fn a_few_actions_of_every_scene_break_nothing() {
     for scene in scenes("small").expect("there is one") {
-        let found = explore(scene.name, 6, 2);
+        let found = explore(scene.name, 5, 2);
         assert_eq!(found.violation, None, "{}", scene.name);
-        assert!(found.whole && found.depth == 6, "{found}");
-        assert!(found.unique > 300 && found.states > found.unique as u64, "{found}");
-        assert!(found.futures > 100, "{found}");
+        assert!(found.whole && found.depth == 5, "{found}");
+        assert!(found.unique > 100 && found.states > found.unique as u64, "{found}");
+        assert!(found.futures > 50, "{found}");
     }
 }
 
 #[test]
 fn the_outcome_does_not_depend_on_the_threads() {
-    let (one, three) = (explore("first", 6, 1), explore("first", 6, 3));
+    let (one, three) = (explore("first", 5, 1), explore("first", 5, 3));
     assert_eq!((one.states, one.unique), (three.states, three.unique));
 }
 
@@ -88,7 +88,8 @@ fn a_torn_last_line_is_an_end_and_a_damaged_one_is_not() {
 /// A short run that ends badly: one file stays poisoned though the world is healed.
 fn stuck() -> Recipe {
     let mut recipe = Recipe::of(2);
-    recipe.options.chaos = Ms::mins(10);
+    recipe.options.chaos = Ms::mins(3);
+    recipe.options.healed = Ms::mins(10);
     recipe.options.files = 5;
     recipe.options.rates = [0; KINDS];
     recipe.options.rates[Kind::Poisoned as usize] = Kind::Poisoned.usual();
@@ -128,16 +129,15 @@ fn a_fault_that_is_dropped_from_a_moment_on_does_not_strike() {
 #[test]
 fn where_it_became_inevitable_is_found() {
     let mut recipe = stuck();
-    // Which file is poisoned is decided by the seed, so the first futures may be good.
     recipe.options.rates[Kind::Poisoned as usize] = 150_000;
     let found = (0..40).find_map(|seed| {
         let mut recipe = Recipe { ..recipe.clone() };
         recipe.options.seed = seed;
-        futures(&recipe, 4).filter(|found| found.oracle == Oracle::Converges)
+        futures(&recipe, 1).filter(|found| found.oracle == Oracle::Converges)
     });
     let found = found.expect("one of them is stuck");
     let last = found.moments.last().expect("a moment");
-    assert_eq!(*last, (found.end, 4), "at its end it has failed");
+    assert_eq!(*last, (found.end, 1), "at its end it has failed");
     assert!(found.jump.0 < found.jump.1);
     assert!(found.to_string().contains("the greatest step is between"), "{found}");
 }

@@ -8,7 +8,7 @@ use landfall_sim::world::Planted;
 /// Determinism.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Determinism")]
-pub struct Args {
+pub struct Same {
     /// Print the hash of each seed's run, and one over all of them.
     #[arg(long, value_name = "A..B", value_parser = super::range, conflicts_with_all = ["seed", "seeds"])]
     hashes: Option<Range<u64>>,
@@ -20,7 +20,7 @@ pub struct Args {
     steps_of: Option<u64>,
 }
 
-impl Args {
+impl Same {
     /// Whether any of it is wanted.
     pub fn is_wanted(&self) -> bool {
         self.hashes.is_some() || self.steps_of.is_some()

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 /// Scale out.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Scale out")]
-pub struct Args {
+pub struct Scale {
     /// Only the part I, counted from 0, of N equal parts of `--seeds`.
     #[arg(long, value_name = "I/N", requires = "seeds")]
     shard: Option<Shard>,
@@ -52,7 +52,7 @@ fn offset(hash: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{hash}` is no commit hash; give at least 12 hex digits"))
 }
 
-impl Args {
+impl Scale {
     /// The seeds of this part.
     pub fn seeds(&self, seeds: Range<u64>) -> Range<u64> {
         let from = self.seeds_from.unwrap_or(0);
@@ -133,9 +133,9 @@ fn summary(
 mod tests {
     use super::*;
 
-    fn args(shard: Option<&str>, seeds_from: Option<u64>) -> Args {
+    fn args(shard: Option<&str>, seeds_from: Option<u64>) -> Scale {
         let shard = shard.map(|shard| shard.parse().expect("a shard"));
-        Args { shard, seeds_from, summary: None }
+        Scale { shard, seeds_from, summary: None }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use landfall_sim::what_if::{Fork, Then, futures, moment};
 /// What if.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What if")]
-pub struct Args {
+pub struct WhatIf {
     /// Tell the run up to this moment (such as 00:31:05 or 31m), and list its faults by number.
     #[arg(long, value_name = "T", requires = "seed", value_parser = moment)]
     until: Option<Tick>,
@@ -20,7 +20,7 @@ pub struct Args {
     futures: Option<u32>,
 }
 
-impl Args {
+impl WhatIf {
     /// Whether any of it is wanted.
     pub fn is_wanted(&self) -> bool {
         self.until.is_some() || self.futures.is_some()
