@@ -20,6 +20,10 @@
 //! - `sim --idle --seeds A..B` lives through three quiet days: how little is done in them?
 //! - `sim --fleet N` lets [N machines](fleet) come back to one server at the same instant.
 //! - `--shrink` [takes faults away](shrink) until each that is left is needed.
+//! - `sim explore` [searches](explore) a tiny world to its end, breadth first.
+//! - `sim replay FILE` [steps a recorded trace](replay) through fresh machines again.
+//! - `--until`, `--then` and `--futures` ask [what if](what_if).
+//! - `--hashes A..B --against SIM` [compares](same) two processes, and two builds.
 //!
 //! Exit codes: 0 in step; 21 safety; 22 liveness; 23 crash; 24 two runs of one seed differ;
 //! 25 a fault kind never struck or an oracle never had anything to judge; 2 usage.
