@@ -1,5 +1,6 @@
 //! Traces: what the machine was told and what it wanted, as JSON Lines.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -94,21 +95,25 @@ pub enum ReplayError {
         program: String,
     },
     /// The machine wants something else than it did.
-    #[error("step {step} differs in effect {effect}")]
-    Differs {
-        /// The step of its machine, from 1.
-        step: u64,
-        /// When.
-        at: Tick,
-        /// What the machine was told.
-        event: Event,
-        /// Which effect of the step differs, from 1.
-        effect: usize,
-        /// What was recorded; `None`: nothing more.
-        expected: Option<Effect>,
-        /// What came; `None`: nothing more.
-        came: Option<Effect>,
-    },
+    #[error("step {} differs in effect {}", .0.step, .0.effect)]
+    Differs(Box<Difference>),
+}
+
+/// The first step whose effects are not those that were recorded.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Difference {
+    /// The step of its machine, from 1.
+    pub step: u64,
+    /// When.
+    pub at: Tick,
+    /// What the machine was told.
+    pub event: Event,
+    /// Which effect of the step differs, from 1.
+    pub effect: usize,
+    /// What was recorded; `None`: nothing more.
+    pub expected: Option<Effect>,
+    /// What came; `None`: nothing more.
+    pub came: Option<Effect>,
 }
 
 impl Replay {
@@ -132,14 +137,14 @@ impl Replay {
         machine.step(now, event.clone(), &mut self.came);
         let longest = expected.len().max(self.came.len());
         if let Some(differs) = (0..longest).find(|at| expected.get(*at) != self.came.get(*at)) {
-            return Err(ReplayError::Differs {
+            return Err(ReplayError::Differs(Box::new(Difference {
                 step: self.step,
                 at: now.tick,
                 event,
                 effect: differs + 1,
                 expected: expected.get(differs).cloned(),
                 came: self.came.get(differs).cloned(),
-            });
+            })));
         }
         self.done.steps += 1;
         self.done.effects += expected.len() as u64;

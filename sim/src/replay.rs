@@ -12,7 +12,7 @@ use std::path::Path;
 use landfall_core::Machine;
 use landfall_core::event::Event;
 use landfall_core::time::Now;
-use landfall_core::trace::{Line, Replay, Replayed};
+use landfall_core::trace::{Difference, Line, Replay, Replayed};
 use thiserror::Error;
 
 use crate::run::{Recipe, run};
@@ -38,7 +38,7 @@ pub enum ReplayError {
         /// Counted from 1.
         line: u64,
         /// What is wrong with it.
-        why: Box<landfall_core::trace::ReplayError>,
+        why: landfall_core::trace::ReplayError,
     },
 }
 
@@ -46,14 +46,15 @@ impl ReplayError {
     /// Whether the machine did something else than it had done.
     pub fn differs(&self) -> bool {
         use landfall_core::trace::ReplayError::Differs;
-        matches!(self, Self::Line { why, .. } if matches!(**why, Differs { .. }))
+        matches!(self, Self::Line { why, .. } if matches!(why, Differs(_)))
     }
 }
 
 fn told(why: &landfall_core::trace::ReplayError) -> String {
-    let landfall_core::trace::ReplayError::Differs { at, event, expected, came, .. } = why else {
+    let landfall_core::trace::ReplayError::Differs(difference) = why else {
         return why.to_string();
     };
+    let Difference { at, event, expected, came, .. } = &**difference;
     let word = |effect: &Option<_>| {
         effect.as_ref().map_or("no further effect".to_owned(), |effect| format!("{effect:?}"))
     };
@@ -90,7 +91,7 @@ pub fn replay(mut trace: impl BufRead) -> Result<(Replayed, bool), ReplayError> 
             Err(_) if !text.ends_with('\n') => return Ok((replay.done, true)),
             Err(why) => return Err(ReplayError::Damaged { line, why: why.to_string() }),
         };
-        replay.line(read).map_err(|why| ReplayError::Line { line, why: Box::new(why) })?;
+        replay.line(read).map_err(|why| ReplayError::Line { line, why })?;
     }
 }
 

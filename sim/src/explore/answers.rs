@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use landfall_core::effect::{DiskOp, Request};
+use landfall_core::effect::{Aside, DiskOp, Request};
 use landfall_core::event::{Answer, Event, Fetched, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::files::entry::Found;
@@ -251,7 +251,7 @@ impl Tiny {
                 let expect = expect.map(|hash| hash.0[0]);
                 self.place(file, blob, expect, keep, with)?
             }
-            DiskOp::Remove { path, expect, .. } => {
+            DiskOp::Remove { path, expect, to } => {
                 let Some(file) = self.file(path.as_str()) else {
                     return wrong(Oracle::RootSafe, format!("{path} is removed"));
                 };
@@ -263,8 +263,10 @@ impl Tiny {
                     Some(bytes) if bytes == expect.0[0] => {
                         self.keep(file, bytes);
                         self.here[file] = None;
+                        // A torn copy that is kept aside says nothing about the server.
+                        let trash = matches!(to, Aside::Trash { .. });
                         let deleted = self.log.iter().rposition(|event| *event == (file, None));
-                        let n = deleted.map_or(0, |n| n as u8 + 1);
+                        let n = deleted.filter(|_| trash).map_or(0, |n| n as u8 + 1);
                         self.rules.floor[file] = self.rules.floor[file].max(n);
                         self.nothing_lost()?;
                         Answer::Removed
@@ -294,7 +296,7 @@ impl Tiny {
         let Some(bytes) = self.unstage(blob) else {
             return wrong(Oracle::Blobs, format!("blob {blob} is placed and is not staged"));
         };
-        let out = std::mem::replace(&mut self.here[file], Some(bytes));
+        let out = self.here[file].replace(bytes);
         let spare = out.is_none_or(|out| out == bytes || Some(out) == expect && !keep);
         if let Some(out) = out.filter(|_| !spare) {
             self.keep(file, out);
