@@ -100,7 +100,7 @@ pub const SMALL: &[Scene] = &[
     Scene {
         name: "no-feed",
         about: "a server without a feed",
-        depth: 16,
+        depth: 14,
         feed: false,
         budget: Budget { edits: 1, ends: 1, lies: 1, ..NONE },
         ..BASE
@@ -108,7 +108,7 @@ pub const SMALL: &[Scene] = &[
     Scene {
         name: "hostile",
         about: "one of the names climbs out of the root",
-        depth: 14,
+        depth: 12,
         names: ["/a", "/../b"],
         budget: Budget { edits: 2, ends: 1, ..NONE },
         ..BASE
@@ -116,7 +116,7 @@ pub const SMALL: &[Scene] = &[
     Scene {
         name: "control",
         about: "one of the names lies in a control directory",
-        depth: 14,
+        depth: 12,
         names: ["/a", "/.Relay/b"],
         budget: Budget { edits: 2, ends: 1, ..NONE },
         ..BASE
