@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::config::Config;
 use crate::decision::Decision;
 use crate::effect::{DiskOp, Effect, Request};
+use crate::fingerprint::Print;
 use crate::gate::{BreakerState, Class, Gate, Queued};
 use crate::id::{CallId, CommitSeq, RemoteId, StoreId, UnitId};
 use crate::journal::Journal;
@@ -99,6 +100,33 @@ impl Engine {
                 None => self.timers.clear(Wake::Store(*store)),
             }
         }
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub fn print(&self, print: &mut Print) {
+        let Self {
+            seed: _,
+            run: _,
+            stopping,
+            calls,
+            timers,
+            journals,
+            gates,
+            counters: _,
+            outages: _,
+            last_call: _,
+        } = self;
+        print.plain(stopping);
+        gates.values().for_each(|gate| gate.print(print));
+        journals.values().for_each(|journal| journal.print(print));
+        print.any_order(calls, |print, (call, port)| {
+            print.call(*call);
+            print.plain(&match port {
+                Port::Disk => None,
+                Port::Remote(remote) => Some(remote),
+            });
+        });
+        timers.print(print);
     }
 
     /// A call is over.

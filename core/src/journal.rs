@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::effect::{Change, Effect};
+use crate::fingerprint::Print;
 use crate::id::{CommitSeq, StoreId};
 use crate::row::{Row, RowKey};
 use crate::time::{Ms, Tick};
@@ -64,6 +65,18 @@ impl Journal {
     /// When the store has been silent for too long.
     pub fn patience_ends(&self) -> Option<Tick> {
         Some(self.waiting_since? + STORE_PATIENCE)
+    }
+
+    /// The number of the last commit that is durable.
+    pub fn durable(&self) -> CommitSeq {
+        self.durable
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub fn print(&self, print: &mut Print) {
+        let Self { sent, durable, waiting_since, changes } = self;
+        print.plain(&(sent.0 - durable.0, changes));
+        print.maybe(*waiting_since, Print::since);
     }
 
     /// Ends the step: at most one commit.

@@ -89,6 +89,7 @@ mod engine;
 pub mod event;
 pub mod fault;
 pub mod files;
+pub mod fingerprint;
 pub mod gate;
 pub mod hash;
 pub mod id;

@@ -11,7 +11,8 @@ use crate::effect::{Effect, Exit};
 use crate::engine::{Cx, DISK_PATIENCE, Engine, Port};
 use crate::event::{Boot, Event, LastExit, Outcome, Part, Stop};
 use crate::fault::{Blame, Fault};
-use crate::id::{CallId, RemoteId, StoreId, UnitId};
+use crate::fingerprint::Print;
+use crate::id::{CallId, CommitSeq, RemoteId, StoreId, UnitId};
 use crate::journal::STORE_PATIENCE;
 use crate::row::{Row, RowError, StoredRow};
 use crate::status::{Status, WorkspaceStatus};
@@ -124,6 +125,32 @@ impl Machine {
             .filter_map(|(id, unit)| unit.lane_ref().status(*id, now, &self.engine))
             .collect();
         Status { verdict: units.iter().map(|unit| unit.verdict).max().unwrap_or_default(), units }
+    }
+
+    /// A number that is the same for two machines that will do the same, whenever they do it:
+    /// see [`fingerprint`](crate::fingerprint). Costs a walk over all that the machine knows.
+    pub fn fingerprint(&self, now: Now) -> u64 {
+        let mut print = Print::new(now);
+        self.print(&mut print);
+        print.finish()
+    }
+
+    /// Adds this machine to a fingerprint, so that what lies around it can follow.
+    pub fn print(&self, print: &mut Print) {
+        let Self { engine, units, places, started, ending, exited } = self;
+        for (id, unit) in units {
+            let store = places.get(id).map(|(_, store)| *store);
+            let journal = store.and_then(|store| engine.journals.get(&store));
+            let durable = journal.map_or(CommitSeq(0), |journal| journal.durable());
+            print.plain(id);
+            match unit {
+                Unit::Workspace(workspace) => workspace.print(print, durable),
+                #[cfg(test)]
+                Unit::Dummy(_) => {}
+            }
+        }
+        engine.print(print);
+        print.plain(&(places, started, ending, exited));
     }
 
     fn load(&mut self, _now: Now, stored: &StoredRow, out: &mut Vec<Effect>) {
@@ -297,9 +324,11 @@ impl Machine {
         out: &mut Vec<Effect>,
         mut act: impl FnMut(&mut dyn Lane, &mut Cx<'_>),
     ) {
-        let ids: Vec<UnitId> = self.units.keys().copied().collect();
-        for id in ids {
-            self.with(now, id, out, &mut act);
+        let Self { units, places, engine, .. } = self;
+        for (id, unit) in units {
+            if let Some((remote, store)) = places.get(id).copied() {
+                act(unit.lane(), &mut Cx { now, unit: *id, remote, store, engine, out });
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Print;
 use crate::id::{CallId, RemoteId, StoreId, UnitId};
 use crate::time::Tick;
 
@@ -57,9 +58,12 @@ pub struct Timers {
 impl Timers {
     /// Wakes for `wake` at `tick`, and no longer at the instant set before.
     pub fn set(&mut self, wake: Wake, tick: Tick) {
-        if let Some(old) = self.at.insert(wake, tick) {
-            self.queue.remove(&(old, wake));
-        }
+        match self.at.insert(wake, tick) {
+            // Most timers are set anew after each step, to what they were.
+            Some(old) if old == tick => return,
+            Some(old) => self.queue.remove(&(old, wake)),
+            None => false,
+        };
         self.queue.insert((tick, wake));
     }
 
@@ -78,6 +82,18 @@ impl Timers {
     /// The first instant and its reason.
     pub fn next(&self) -> Option<(Tick, Wake)> {
         self.queue.first().copied()
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub fn print(&self, print: &mut Print) {
+        let Self { queue: _, at } = self;
+        print.any_order(at, |print, (wake, tick)| {
+            match wake {
+                Wake::Deadline(call) => print.call(*call),
+                other => print.plain(other),
+            }
+            print.until(*tick);
+        });
     }
 
     /// Takes the first reason that is due, with the instant it was set to.

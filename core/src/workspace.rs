@@ -8,7 +8,8 @@ use crate::effect::Exit;
 use crate::engine::{Cx, Engine};
 use crate::event::{Boot, LastExit, Outcome, Part};
 use crate::files::{Files, Standing};
-use crate::id::{CallId, UnitId};
+use crate::fingerprint::Print;
+use crate::id::{CallId, CommitSeq, UnitId};
 use crate::machine::Lane;
 use crate::mirror::{Mirror, State};
 use crate::path::RemotePath;
@@ -218,6 +219,24 @@ impl Workspace {
             brake_at_stop: None,
             ears: Ears::default(),
         }
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub(crate) fn print(&self, print: &mut Print, durable: CommitSeq) {
+        let Self {
+            config,
+            files,
+            mirror,
+            in_step,
+            in_step_at: _,
+            unreadable_rows: _,
+            stopping,
+            brake_at_stop,
+            ears: _,
+        } = self;
+        files.print(print, mirror.origin(durable));
+        mirror.print(print, files, durable);
+        print.plain(&(config, in_step, stopping, brake_at_stop));
     }
 
     /// The brake that keeps this workspace from starting.

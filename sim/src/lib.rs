@@ -22,18 +22,26 @@
 //! - `--shrink` [takes faults away](shrink) until each that is left is needed.
 //! - `--save FILE` and `--emit-test FILE` write what is left as a [scenario](scenario) and as a test;
 //!   `sim --scenario FILE` runs a scenario.
+//! - `sim explore` [searches](explore) a tiny world to its end, breadth first.
+//! - `sim replay FILE` [steps a recorded trace](replay) through fresh machines again.
+//! - `--until`, `--then` and `--futures` ask [what if](what_if).
+//! - `--hashes A..B --against SIM` [compares](same) two processes, and two builds.
 //!
 //! Exit codes: 0 in step; 21 safety; 22 liveness; 23 crash; 24 two runs of one seed differ;
 //! 25 a fault kind never struck or an oracle never had anything to judge; 2 usage.
 
+pub mod explore;
 pub mod faults;
 pub mod fleet;
 pub mod hunt;
 pub mod options;
 pub mod oracles;
+pub mod replay;
 pub mod run;
+pub mod same;
 pub mod scenario;
 pub mod shrink;
 pub mod story;
+pub mod what_if;
 pub mod workload;
 pub mod world;

@@ -1,10 +1,13 @@
 //! The simulator's command line.
 
+mod cli;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use cli::DIFFERS;
 use landfall_sim::faults::{Address, Kind};
 use landfall_sim::fleet::{Fleet, Night};
 use landfall_sim::hunt::{Failure, How, Hunt};
@@ -14,8 +17,6 @@ use landfall_sim::shrink::shrink;
 use landfall_sim::story::brief;
 use landfall_sim::world::Planted;
 
-/// Two runs of one seed differ.
-const DIFFERS: u8 = 24;
 /// A kind never struck, or an oracle never judged.
 const BLIND: u8 = 25;
 
@@ -24,13 +25,15 @@ const BLIND: u8 = 25;
 /// Exit codes: 0 in step, 21 safety, 22 liveness, 23 crash, 24 two runs of one seed differ,
 /// 25 a kind of fault never struck or an oracle never had anything to judge.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<cli::Command>,
     /// Tell the run of one seed.
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     seed: Option<u64>,
     /// Hunt through many seeds on all cores.
-    #[arg(long, value_name = "A..B", value_parser = range)]
+    #[arg(long, value_name = "A..B", value_parser = cli::range)]
     seeds: Option<Range<u64>>,
     /// So many machines and one server, after a night: what does it cost the server?
     #[arg(long, value_name = "N", conflicts_with_all = ["seed", "seeds"])]
@@ -71,12 +74,21 @@ struct Args {
     /// Stop a hunt at the first failure.
     #[arg(long)]
     first: bool,
+    /// Record every event and effect of the run of one seed, for `sim replay`.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    trace: Option<std::path::PathBuf>,
     /// Print the verdict only.
     #[arg(long)]
     quiet: bool,
     /// Tell every event and effect of the machine, and the faults by their addresses, too.
     #[arg(long)]
     verbose: bool,
+    #[command(flatten)]
+    what_if: cli::what_if::WhatIf,
+    #[command(flatten)]
+    same: cli::same::Same,
+    #[command(flatten)]
+    scale: cli::scale::Scale,
     /// Plant a defect in the simulator itself: runs differ, and `--twice` has to find it.
     #[arg(long, hide = true)]
     planted: bool,
@@ -128,20 +140,16 @@ fn planted(args: &Args) -> Planted {
     if args.planted { Planted::Leak } else { Planted::Nothing }
 }
 
-fn range(text: &str) -> Result<Range<u64>, String> {
-    let parse = || {
-        let (from, to) = text.split_once("..")?;
-        Some(from.parse().ok()?..to.parse().ok()?)
-    };
-    parse()
-        .filter(|range: &Range<u64>| !range.is_empty())
-        .ok_or_else(|| format!("`{text}` is no range of seeds; write for example 0..1000"))
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
     // A panic of the machine is a verdict, told where the run is told.
     std::panic::set_hook(Box::new(|_| {}));
+    if let Some(command) = args.command {
+        return ExitCode::from(command.run());
+    }
+    if args.same.is_wanted() {
+        return ExitCode::from(args.same.run(planted(&args), args.quiet));
+    }
     if let Some(machines) = args.fleet {
         return ExitCode::from(fleet(machines));
     }
@@ -200,6 +208,9 @@ fn recipe(args: &Args, seed: u64) -> Recipe {
 
 fn tell(args: &Args, seed: u64) -> u8 {
     let mut recipe = recipe(args, seed);
+    if args.what_if.is_wanted() {
+        return args.what_if.run(&recipe);
+    }
     if args.shrink {
         let Some(shrunk) = shrink(&recipe) else {
             println!("seed {seed} does not fail, so there is nothing to shrink");
@@ -227,7 +238,14 @@ fn tell(args: &Args, seed: u64) -> u8 {
     }
     recipe.story = !args.quiet;
     recipe.told_steps = args.verbose;
+    recipe.record = args.trace.is_some();
     let report = run(&recipe);
+    if let Some(path) = &args.trace
+        && let Err(why) = landfall_sim::replay::write(path, &report.recorded)
+    {
+        eprintln!("sim: the trace can not be written to {}: {why}", path.display());
+        return 1;
+    }
     let is_brief = args.shrink && !args.verbose && report.verdict.exit_code() != 0;
     if !args.quiet && is_brief {
         print!("{}", brief::tell(&recipe, &report));
@@ -285,8 +303,9 @@ fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {
 }
 
 fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
+    let seeds = args.scale.seeds(seeds);
     let hunt = Hunt {
-        seeds,
+        seeds: seeds.clone(),
         only: args.only.clone(),
         without: without(args).to_vec(),
         twice: args.twice,
@@ -303,18 +322,17 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
     {
         tell(args, first.seed);
     }
-    if let Some(worst) = bag.failures.iter().map(code).max() {
-        return worst;
-    }
     let narrowed = !args.only.is_empty() || !without(args).is_empty() || args.first || args.idle;
-    let zeros = bag.zeros();
-    if narrowed || zeros.is_empty() {
-        return 0;
+    let zeros = if narrowed { Vec::new() } else { bag.zeros() };
+    let worst = bag.failures.iter().map(code).max();
+    let code = worst.unwrap_or(if zeros.is_empty() { 0 } else { BLIND });
+    if worst.is_none() {
+        zeros.iter().for_each(|zero| println!("{zero}"));
     }
-    for zero in &zeros {
-        println!("{zero}");
+    match args.scale.write(&seeds, &bag, code, |failure| reproduce(args, failure)) {
+        true => code,
+        false => 1,
     }
-    BLIND
 }
 
 fn code(failure: &Failure) -> u8 {
@@ -325,12 +343,19 @@ fn code(failure: &Failure) -> u8 {
 }
 
 fn report(args: &Args, failure: &Failure) {
-    let seed = failure.seed;
+    let line = reproduce(args, failure);
     match &failure.how {
         How::Verdict(Verdict::InStep(_)) => {}
-        How::Verdict(verdict) => println!("{}  {verdict}", reproduction(args, seed, None)),
-        How::Differs { step } => {
-            println!("sim --seed {seed} --twice  two runs differ from step {step} on")
-        }
+        How::Verdict(verdict) => println!("{line}  {verdict}"),
+        How::Differs { step } => println!("{line}  two runs differ from step {step} on"),
+    }
+}
+
+/// The command that shows a failure again.
+fn reproduce(args: &Args, failure: &Failure) -> String {
+    let line = reproduction(args, failure.seed, None);
+    match &failure.how {
+        How::Verdict(_) => line,
+        How::Differs { .. } => line + " --twice",
     }
 }

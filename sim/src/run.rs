@@ -7,11 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use landfall_core::path::RemotePath;
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Tick};
+use landfall_core::trace::Line;
 
 use crate::faults::{Address, KINDS, Kind, Plan};
 use crate::options::Options;
 use crate::oracles::{ORACLES, Oracle, Violation};
 use crate::story::{Clock, Story};
+use crate::what_if::Fork;
 use crate::workload::Workload;
 use crate::world::{Counts, Planted, World};
 
@@ -30,8 +32,12 @@ pub struct Recipe {
     pub story: bool,
     /// Whether the story shows every event and effect.
     pub told_steps: bool,
+    /// What changes from some moment on.
+    pub fork: Option<Fork>,
     /// Whether the hash of each step is kept.
     pub steps: bool,
+    /// Whether every step is recorded, as a trace.
+    pub record: bool,
     /// The planted defect of the simulator.
     pub planted: Planted,
 }
@@ -46,7 +52,9 @@ impl Recipe {
             unhealed: Vec::new(),
             story: false,
             told_steps: false,
+            fork: None,
             steps: false,
+            record: false,
             planted: Planted::Nothing,
         }
     }
@@ -118,6 +126,8 @@ pub struct Report {
     pub end: Tick,
     /// The faults that struck, in order.
     pub fired: Vec<Address>,
+    /// How many of them struck before the moment of the fork.
+    pub fired_at_fork: usize,
     /// How often each kind struck.
     pub kinds: [u64; KINDS],
     /// How often each oracle had something to judge.
@@ -128,6 +138,8 @@ pub struct Report {
     pub story: Story,
     /// The hash of each step, if it was to be kept.
     pub steps: Vec<u64>,
+    /// The trace, if it was to be recorded.
+    pub recorded: Vec<Line>,
 }
 
 impl Report {
@@ -149,6 +161,8 @@ pub fn run(recipe: &Recipe) -> Report {
     plan.never_heal(&recipe.unhealed);
     let mut world = World::planned(recipe.options.clone(), plan, story);
     world.steps = recipe.steps.then(Vec::new);
+    world.fork.clone_from(&recipe.fork);
+    world.recorded = recipe.record.then(Vec::new);
     world.planted = recipe.planted;
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
     let verdict = match lived {
@@ -161,15 +175,17 @@ pub fn run(recipe: &Recipe) -> Report {
         counts: world.counts,
         end: world.now,
         fired: world.plan.fired().to_vec(),
+        fired_at_fork: world.fired_at_fork,
         kinds: *world.plan.counts(),
         judged: *world.oracles.judged(),
         workload: world.workload(),
         story: std::mem::take(&mut world.story),
         steps: world.steps.take().unwrap_or_default(),
+        recorded: world.recorded.take().unwrap_or_default(),
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<String>()
         .cloned()

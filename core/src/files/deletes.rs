@@ -30,9 +30,9 @@ const LATELY: Ms = Ms::mins(1);
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Gathered {
     /// When the first and the last of those that wait were told, and how many there were.
-    since: Option<(Tick, Tick, usize)>,
+    pub(super) since: Option<(Tick, Tick, usize)>,
     /// When how many were let go, and of how many that were known then.
-    lately: VecDeque<(Tick, u64, u64)>,
+    pub(super) lately: VecDeque<(Tick, u64, u64)>,
 }
 
 impl Files {

@@ -29,23 +29,23 @@ const PROBE: Backoff = Backoff { base: Ms::secs(30), cap: Ms::mins(10) };
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Denied {
     /// All that are set aside with a 403.
-    paths: BTreeSet<RemotePath>,
+    pub(super) paths: BTreeSet<RemotePath>,
     /// Whether they are most of what is known.
-    wave: bool,
+    pub(super) wave: bool,
     /// Those that are asked for on behalf of all.
-    probes: BTreeSet<RemotePath>,
+    pub(super) probes: BTreeSet<RemotePath>,
     /// The last of the probes before, so that others come next.
-    last: Option<RemotePath>,
+    pub(super) last: Option<RemotePath>,
     /// Whether they were asked for, and nothing was concluded from the answers yet.
-    asked: bool,
+    pub(super) asked: bool,
     /// Whether one of them was given.
-    given: bool,
+    pub(super) given: bool,
     /// How many are asked for at once.
-    at_once: usize,
+    pub(super) at_once: usize,
     /// Probes in a row that were refused.
-    tries: u32,
+    pub(super) tries: u32,
     /// When the next ones are asked for.
-    next: Tick,
+    pub(super) next: Tick,
 }
 
 impl Denied {

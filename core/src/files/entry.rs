@@ -220,6 +220,18 @@ impl Entry {
         }
     }
 
+    /// Whether what is stored of it is this.
+    pub fn has_row(&self, row: &EntryRow) -> bool {
+        let Self { base, local: _, proof, placing, remote, doing: _, hold, seen, missed } = self;
+        *base == row.base
+            && *proof == row.proof
+            && *placing == row.placing
+            && *remote == row.remote
+            && *hold == row.hold
+            && *seen == row.seen
+            && *missed == row.missed
+    }
+
     /// Whether the server has what both sides had.
     pub fn remote_is_base(&self) -> bool {
         match (&self.base, &self.remote) {

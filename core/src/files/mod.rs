@@ -38,6 +38,7 @@ mod denied;
 pub mod entry;
 mod land;
 pub mod plan;
+pub(crate) mod print;
 pub mod seal;
 mod slot;
 mod standing;
@@ -252,15 +253,15 @@ impl Files {
         let Some(slot) = self.slots.get_mut(path) else { return R::default() };
         let before = slot.entry.row();
         let result = change(slot);
-        let after = slot.entry.row();
+        let base = &slot.entry.base;
         self.based -= u64::from(before.base.is_some());
-        self.based += u64::from(after.base.is_some());
-        if let Some(base) = after.base.as_ref().filter(|base| before.base.as_ref() != Some(base)) {
+        self.based += u64::from(base.is_some());
+        if let Some(base) = base.as_ref().filter(|base| before.base.as_ref() != Some(base)) {
             self.applied = Some(base.revision.clone());
         }
-        self.denied.note(path, before.hold.as_ref(), after.hold.as_ref());
-        if before != after {
-            cx.put(Value::Entry(path.clone(), after));
+        self.denied.note(path, before.hold.as_ref(), slot.entry.hold.as_ref());
+        if !slot.entry.has_row(&before) {
+            cx.put(Value::Entry(path.clone(), slot.entry.row()));
             slot.mark = cx.mark();
         }
         self.settle(cx, path);
@@ -281,6 +282,7 @@ impl Files {
         if let Some(due) = waits {
             let aside = matches!(slot.entry.hold, Some(Hold::Aside { .. }));
             self.retry.insert((due, path.clone()));
+            self.queued(path);
             return self.stand(path, if aside { Standing::Aside } else { Standing::Working });
         }
         let asks = matches!(action, Action::LookRemote | Action::Fetch { .. });
@@ -421,17 +423,27 @@ impl Files {
             Set::Deletes => &mut self.deletes,
         };
         set.insert(path.clone());
+        self.queued(path);
         self.stand(path, Standing::Working);
     }
 
+    fn queued(&mut self, path: &RemotePath) {
+        if let Some(slot) = self.slots.get_mut(path) {
+            slot.queued = true;
+        }
+    }
+
     fn leave_sets(&mut self, path: &RemotePath) {
+        let Some(slot) = self.slots.get_mut(path) else { return };
+        if !core::mem::take(&mut slot.queued) {
+            return;
+        }
+        let (due, mark) = (slot.due, slot.mark);
         self.to_look.remove(path);
         self.to_fetch.remove(path);
         self.to_place.remove(path);
         self.to_remove.remove(path);
         self.deletes.remove(path);
-        let Some(slot) = self.slots.get(path) else { return };
-        let (due, mark) = (slot.due, slot.mark);
         if let Some(due) = due {
             self.retry.remove(&(due, path.clone()));
         }

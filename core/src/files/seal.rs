@@ -8,6 +8,7 @@
 //! The feed position and "complete" are committed only after the seal that covers them. That
 //! the file is there for its reader does not wait.
 
+use crate::fingerprint::Print;
 use crate::time::{Ms, Tick};
 
 /// Longest time between a placement and its seal, while the disk is well.
@@ -100,6 +101,15 @@ impl Seals {
     /// The last seal taken.
     pub fn sealed(&self) -> u64 {
         self.sealed
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub(crate) fn print(&self, print: &mut Print) {
+        let Self { sealed, open, dirty, due, in_flight } = self;
+        // How many placements wait matters only where many do.
+        let many = dirty.saturating_sub(SEAL_FILES - 64);
+        print.plain(&(open - sealed, *dirty > 0, many, in_flight));
+        print.maybe(*due, Print::until);
     }
 
     /// Whether everything is sealed.

@@ -28,6 +28,8 @@ pub(super) struct Slot {
     pub mode_refused: bool,
     /// The commit that its row was last changed by.
     pub mark: CommitSeq,
+    /// It may be in a set of work. In none, where it is false.
+    pub queued: bool,
 }
 
 /// A read that said something else than feed and listings do.
@@ -75,6 +77,7 @@ impl Slot {
             alone: false,
             mode_refused: false,
             mark: CommitSeq::default(),
+            queued: false,
         }
     }
 }

@@ -21,12 +21,12 @@ const WITNESSES: usize = 8;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Witnesses {
     /// Asked for first.
-    asked: BTreeSet<RemotePath>,
+    pub(super) asked: BTreeSet<RemotePath>,
     /// The others. They wait for what the witnesses say; a restart forgets them, and the next
     /// listing accuses them again.
-    accused: BTreeSet<RemotePath>,
+    pub(super) accused: BTreeSet<RemotePath>,
     /// A witness that is there.
-    refuted: Option<RemotePath>,
+    pub(super) refuted: Option<RemotePath>,
 }
 
 impl Files {

@@ -190,6 +190,7 @@ impl Files {
         } else {
             self.to_store.insert((mark, path.clone()));
         }
+        self.queued(path);
         self.stand(path, Standing::Working);
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Print;
 use crate::id::CallId;
 use crate::time::{Ms, Tick};
 
@@ -50,6 +51,17 @@ impl Breaker {
             (Some(until), None) => Some(until),
             (None, _) => Some(now),
         }
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub(super) fn print(&self, print: &mut Print) {
+        let Self { failures, first, open_until, trial } = self;
+        print.plain(failures);
+        if *failures > 0 {
+            print.since(*first);
+        }
+        print.maybe(*open_until, Print::until);
+        print.maybe(*trial, Print::call);
     }
 
     /// A request went out.

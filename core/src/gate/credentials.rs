@@ -4,6 +4,7 @@
 //! whether they were renewed. While they are refused, one at a time goes out, more and more
 //! seldom. All refusals of one wave, which were under way together, count as one.
 
+use crate::fingerprint::Print;
 use crate::policy::Backoff;
 use crate::time::{Ms, Tick};
 
@@ -38,6 +39,13 @@ impl Credentials {
     /// since the first, and are refused all the same.
     pub fn refusals(&self) -> u32 {
         self.refusals
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub(super) fn print(&self, print: &mut Print) {
+        let Self { refusals, next } = self;
+        print.plain(refusals);
+        print.until(*next);
     }
 
     /// Whether another request may go while so many are under way.

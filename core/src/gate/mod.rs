@@ -23,6 +23,7 @@ use crate::decision::Decision;
 use crate::effect::Request;
 use crate::event::Outcome;
 use crate::fault::{Blame, Fault};
+use crate::fingerprint::Print;
 use crate::id::{CallId, RemoteId};
 use crate::policy::Backoff;
 use crate::time::{Ms, Tick};
@@ -247,6 +248,46 @@ impl Gate {
     /// The breaker, to be looked at.
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub(crate) fn print(&self, print: &mut Print) {
+        let Self {
+            id,
+            config,
+            seed: _,
+            queues,
+            passes,
+            waiting,
+            in_flight,
+            limit16,
+            closed_until,
+            throttles,
+            rate,
+            breaker,
+            credentials,
+        } = self;
+        print.plain(&(id, config, limit16, throttles));
+        let waits = |queue: &usize| !queues[*queue].is_empty();
+        let least = (0..3).filter(waits).map(|queue| passes[queue]).min().unwrap_or(0);
+        for queue in (0..3).filter(waits) {
+            print.plain(&(queue, passes[queue] - least));
+            for call in &queues[queue] {
+                print.call(*call);
+            }
+        }
+        print.any_order(waiting, |print, (call, queued)| {
+            print.call(*call);
+            print.plain(&(&queued.request, queued.patience, queued.credit));
+        });
+        print.any_order(in_flight, |print, (call, class)| {
+            print.call(*call);
+            print.plain(class);
+        });
+        print.until(*closed_until);
+        rate.print(print);
+        breaker.print(print);
+        credentials.print(print);
     }
 
     fn breaker_says(&mut self, change: impl FnOnce(&mut Breaker)) -> Option<Decision> {

@@ -1,5 +1,6 @@
 //! A ceiling in requests per second, in integers.
 
+use crate::fingerprint::Print;
 use crate::time::Tick;
 
 /// A token bucket in thousandths of a request.
@@ -36,6 +37,13 @@ impl Rate {
     pub fn take(&mut self, now: Tick) {
         self.level = self.level_at(now).saturating_sub(ONE);
         self.at = now;
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub(super) fn print(&self, print: &mut Print) {
+        let Self { fill_per_ms: _, size: _, level: _, at: _ } = self;
+        let now = print.now();
+        print.plain(&self.level_at(now));
     }
 
     fn level_at(&self, now: Tick) -> u64 {

@@ -45,6 +45,7 @@ mod export;
 mod feed;
 mod finish;
 mod names;
+mod print;
 pub mod stream;
 mod tree;
 mod watch;
@@ -331,6 +332,9 @@ impl Mirror {
 
     /// Everything that is known was placed and sealed, or durably set aside.
     pub fn completed(&mut self, cx: &mut Cx<'_>, in_step_at: Option<Wall>) {
+        if self.row.complete && in_step_at.is_none() {
+            return;
+        }
         self.change(cx, |row| {
             row.complete = true;
             row.in_step_at = in_step_at.or(row.in_step_at);

@@ -138,6 +138,14 @@ impl Plan {
         self.kept = Some(kept);
     }
 
+    /// What was not decided yet is decided anew: other faults strike, as often as these rates
+    /// say.
+    pub fn decide_anew(&mut self, salt: u64, rates: [u32; KINDS]) {
+        self.seed = mix(self.seed ^ mix(salt));
+        self.rates = rates;
+        self.kept = None;
+    }
+
     /// From now on nothing strikes.
     pub fn heal(&mut self) {
         self.healed = true;

@@ -32,11 +32,13 @@ use landfall_core::event::Event;
 use landfall_core::id::{CallId, RemoteId, UnitId};
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Now, Tick, Wall};
+use landfall_core::trace::Line;
 
 use crate::faults::{Kind, Plan};
 use crate::options::Options;
 use crate::oracles::{Oracle, Oracles};
 use crate::story::Story;
+use crate::what_if::{End, Fork};
 use disk::{Disk, Moved, Running};
 use network::Flow;
 use queue::Queue;
@@ -137,6 +139,12 @@ pub struct World {
     pub counts: Counts,
     /// Hashes of all steps, if two runs are to be compared.
     pub steps: Option<Vec<u64>>,
+    /// What changes from some moment on, before it has.
+    pub fork: Option<Fork>,
+    /// Faults that struck before that.
+    pub fired_at_fork: usize,
+    /// The trace, if it is to be recorded.
+    pub recorded: Option<Vec<Line>>,
     /// A planted defect of the simulator itself.
     pub planted: Planted,
     machine: Option<Machine>,
@@ -223,6 +231,9 @@ impl World {
             story,
             counts: Counts::default(),
             steps: None,
+            fork: None,
+            fired_at_fork: 0,
+            recorded: None,
             planted: Planted::Nothing,
             machine: None,
             config,
@@ -266,8 +277,23 @@ impl World {
     /// Lives on until the healed world has had its time, is in step, or an oracle speaks.
     pub fn live(&mut self) {
         while !self.oracles.spoke() && self.next_at().is_some_and(|at| !self.over(at)) {
+            if let Some(fork) = self.fork.take_if(|fork| self.queue.next_at() >= Some(fork.at)) {
+                self.go_another_way(fork);
+            }
             self.step();
         }
+    }
+
+    fn go_another_way(&mut self, fork: Fork) {
+        self.fired_at_fork = self.plan.fired().len();
+        self.now = self.now.max(fork.at);
+        self.plan.remove(fork.dropped);
+        if let Some(salt) = fork.salt {
+            self.plan.decide_anew(salt, self.options.rates);
+        }
+        let Some(end) = fork.end.filter(|_| self.machine.is_some()) else { return };
+        let kill = Kill { phase: Phase::Before, power: end == End::PowerCut, bits: 0 };
+        self.die(kill, &|| "because somebody asked what then".into());
     }
 
     /// When the next thing happens.

@@ -9,6 +9,7 @@ use landfall_core::effect::{Effect, Exit};
 use landfall_core::event::{Boot, Event, LastExit, Stop};
 use landfall_core::id::BlobId;
 use landfall_core::time::Ms;
+use landfall_core::trace::{Line, VERSION};
 
 use super::disk::{Content, Fate};
 use super::server::hash_of;
@@ -36,6 +37,10 @@ impl World {
         };
         let boot = if same_boot { Boot::Same } else { Boot::Other };
         self.story.say(self.now, || format!("The process starts (run {run})."));
+        if let Some(recorded) = &mut self.recorded {
+            let program = concat!("sim ", env!("CARGO_PKG_VERSION")).into();
+            recorded.push(Line::Header { version: VERSION, program, config: self.config.clone() });
+        }
         self.machine = Some(Machine::new(self.config.clone()));
         self.oracles.started(run);
         let mut rows = self.store.rows();
@@ -81,6 +86,7 @@ impl World {
             self.story.say(self.now, || format!("  > {event:?}"));
         }
         let mut effects = std::mem::take(&mut self.effects);
+        let told = self.recorded.is_some().then(|| event.clone());
         machine.step(now, event, &mut effects);
         if self.planted == Planted::Effect
             && self.counts.steps > 100
@@ -89,6 +95,10 @@ impl World {
         {
             deadline.0 += 1;
             self.planted = Planted::Nothing;
+        }
+        if let (Some(recorded), Some(event)) = (&mut self.recorded, told) {
+            let (tick, wall, effects) = (now.tick, now.wall, effects.clone());
+            recorded.push(Line::Step { tick, wall, event, effects });
         }
         if self.story.steps {
             for effect in &effects {
