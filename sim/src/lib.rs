@@ -19,6 +19,7 @@
 //! - `sim --seeds A..B` [hunts](hunt) on all cores.
 //! - `sim --idle --seeds A..B` lives through three quiet days: how little is done in them?
 //! - `sim --fleet N` lets [N machines](fleet) come back to one server at the same instant.
+//! - `--report FILE` [draws](report) the run of one seed as a page for a browser.
 //! - `--shrink` [takes faults away](shrink) until each that is left is needed.
 //!
 //! Exit codes: 0 in step; 21 safety; 22 liveness; 23 crash; 24 two runs of one seed differ;
@@ -29,6 +30,7 @@ pub mod fleet;
 pub mod hunt;
 pub mod options;
 pub mod oracles;
+pub mod report;
 pub mod run;
 pub mod shrink;
 pub mod story;

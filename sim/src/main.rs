@@ -1,6 +1,7 @@
 //! The simulator's command line.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -53,6 +54,9 @@ struct Args {
     /// Take faults away until each that is left is needed, and tell that run.
     #[arg(long)]
     shrink: bool,
+    /// Draw the run as a page for a browser; with `--shrink`, the smallest run beside it.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    report: Option<PathBuf>,
     /// Run every seed twice and compare.
     #[arg(long)]
     twice: bool,
@@ -140,6 +144,7 @@ fn recipe(args: &Args, seed: u64) -> Recipe {
 
 fn tell(args: &Args, seed: u64) -> u8 {
     let mut recipe = recipe(args, seed);
+    let found = recipe.clone();
     if args.shrink {
         let Some(shrunk) = shrink(&recipe) else {
             println!("seed {seed} does not fail, so there is nothing to shrink");
@@ -176,6 +181,18 @@ fn tell(args: &Args, seed: u64) -> u8 {
     );
     if report.verdict.exit_code() != 0 {
         println!("reproduce: {}", reproduction(args, seed, recipe.kept.as_deref()));
+    }
+    if let Some(file) = &args.report {
+        let line = reproduction(args, seed, recipe.kept.as_deref());
+        let runs = [("the smallest run", &recipe), ("as it was found", &found)];
+        let runs = if args.shrink { &runs[..] } else { &runs[1..] };
+        match landfall_sim::report::write(file, runs, &line) {
+            Ok(()) => println!("report: {}", file.display()),
+            Err(why) => {
+                eprintln!("sim: {} can not be written: {why}", file.display());
+                return 2;
+            }
+        }
     }
     if args.twice && run(&recipe).hash != report.hash {
         let step = landfall_sim::hunt::first_difference(&recipe);

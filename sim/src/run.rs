@@ -11,6 +11,7 @@ use landfall_core::time::{Ms, Tick};
 use crate::faults::{Address, KINDS, Kind};
 use crate::options::Options;
 use crate::oracles::{ORACLES, Oracle, Violation};
+use crate::report::record::Record;
 use crate::story::{Clock, Story};
 use crate::world::{Counts, Planted, World};
 
@@ -27,6 +28,8 @@ pub struct Recipe {
     pub unhealed: Vec<Kind>,
     /// Whether the story is told.
     pub story: bool,
+    /// Whether what happens is recorded, to be drawn.
+    pub record: bool,
     /// Whether the story shows every event and effect.
     pub told_steps: bool,
     /// Whether the hash of each step is kept.
@@ -44,6 +47,7 @@ impl Recipe {
             kept: None,
             unhealed: Vec::new(),
             story: false,
+            record: false,
             told_steps: false,
             steps: false,
             planted: Planted::Nothing,
@@ -123,6 +127,8 @@ pub struct Report {
     pub judged: [u64; ORACLES],
     /// The story, if it was to be told.
     pub story: Story,
+    /// What happened, if it was to be recorded.
+    pub record: Record,
     /// The hash of each step, if it was to be kept.
     pub steps: Vec<u64>,
 }
@@ -146,6 +152,9 @@ pub fn run(recipe: &Recipe) -> Report {
     world.plan.never_heal(&recipe.unhealed);
     world.steps = recipe.steps.then(Vec::new);
     world.planted = recipe.planted;
+    if recipe.record {
+        world.record = Record::kept();
+    }
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
     let verdict = match lived {
         Err(panic) => Verdict::Crashed(message(&*panic)),
@@ -160,6 +169,7 @@ pub fn run(recipe: &Recipe) -> Report {
         kinds: *world.plan.counts(),
         judged: *world.oracles.judged(),
         story: std::mem::take(&mut world.story),
+        record: std::mem::take(&mut world.record),
         steps: world.steps.take().unwrap_or_default(),
     }
 }

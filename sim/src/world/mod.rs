@@ -20,6 +20,8 @@ pub mod store;
 mod stream;
 pub mod truth;
 
+pub(crate) use network::name as request_name;
+pub(crate) use ports::name as op_name;
 pub use ports::path as op_path;
 
 use std::collections::BTreeMap;
@@ -36,6 +38,7 @@ use landfall_core::time::{Ms, Now, Tick, Wall};
 use crate::faults::{Kind, Plan};
 use crate::options::Options;
 use crate::oracles::{Oracle, Oracles};
+use crate::report::record::Record;
 use crate::story::Story;
 use disk::{Disk, Moved, Running};
 use network::Flow;
@@ -133,6 +136,8 @@ pub struct World {
     pub oracles: Oracles,
     /// The story, if somebody wants to hear it.
     pub story: Story,
+    /// The record, if somebody wants to see it.
+    pub record: Record,
     /// What was counted.
     pub counts: Counts,
     /// Hashes of all steps, if two runs are to be compared.
@@ -215,6 +220,7 @@ impl World {
             disk: Disk::folding(options.folding),
             store: Store::default(),
             story,
+            record: Record::default(),
             counts: Counts::default(),
             steps: None,
             planted: Planted::Nothing,
@@ -259,6 +265,7 @@ impl World {
 
     /// Lives on until the healed world has had its time, is in step, or an oracle speaks.
     pub fn live(&mut self) {
+        self.record.world(self.now, "faults strike");
         while !self.oracles.spoke() && self.next_at().is_some_and(|at| !self.over(at)) {
             self.step();
         }
@@ -279,6 +286,7 @@ impl World {
         }
         self.now = at;
         self.happen(what);
+        self.record.struck(at, self.plan.fired());
     }
 
     /// Whether every file of the server is here, and no other.
@@ -369,6 +377,7 @@ impl World {
 
     fn heal(&mut self) {
         self.plan.heal();
+        self.record.world(self.now, "healed");
         self.healed_at = Some(self.now);
         self.story.say(self.now, || "The world is healed: nothing fails any more.".into());
         self.deeds_heal();

@@ -76,7 +76,7 @@ fn entity(request: &Request) -> u32 {
 }
 
 /// What a request is called in a story.
-pub fn name(request: &Request) -> String {
+pub(crate) fn name(request: &Request) -> String {
     match request {
         Request::Tip => "the request for the newest event".into(),
         Request::Events { after, .. } => match after {

@@ -191,6 +191,7 @@ impl World {
     pub(crate) fn sleep(&mut self) {
         self.story.say(self.now, || "The computer sleeps for twelve hours.".into());
         self.asleep_until = self.now + Ms::hours(12);
+        self.record.slept(self.now, self.asleep_until);
         self.streams_slept();
         self.counts.slept.0 += Ms::hours(12).0;
     }

@@ -38,6 +38,7 @@ impl World {
         self.story.say(self.now, || format!("The process starts (run {run})."));
         self.machine = Some(Machine::new(self.config.clone()));
         self.oracles.started(run);
+        self.record.started(self.now, run);
         let mut rows = self.store.rows();
         // In two batches, as an adapter may.
         let rest = rows.split_off(rows.len() / 2);
@@ -77,6 +78,7 @@ impl World {
             PLANTED.fetch_add(1, Ordering::Relaxed).hash(&mut self.hash);
         }
         self.oracles.heard(self.now, &event, &self.disk);
+        self.record.heard(self.now, &event);
         if self.story.steps {
             self.story.say(self.now, || format!("  > {event:?}"));
         }
@@ -89,6 +91,12 @@ impl World {
         {
             deadline.0 += 1;
             self.planted = Planted::Nothing;
+        }
+        self.record.wanted(self.now, &effects);
+        if self.record.on
+            && let Some(unit) = machine.status(now).units.first()
+        {
+            self.record.says(self.now, unit);
         }
         if self.story.steps {
             for effect in &effects {
@@ -190,6 +198,7 @@ impl World {
             }
             self.store.close();
         }
+        self.record.gone(self.now, || format!("exit: {exit}"));
         self.gone(Ms::secs(5));
     }
 
@@ -200,6 +209,8 @@ impl World {
             let what = if kill.power { "The power fails" } else { "kill -9" };
             format!("{what} {}.", when())
         });
+        let what = if kill.power { "the power failed" } else { "kill -9" };
+        self.record.gone(self.now, || format!("{what} {}", when()));
         for (call, flow) in &self.flows {
             // A body that was being written leaves a stray file.
             if let Some(part) = flow.half_written() {
