@@ -6,7 +6,7 @@ use landfall_core::time::Ms;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::faults::{KINDS, Kind, mix};
+use crate::faults::{KINDS, Kind, Scene, Storyline, mix};
 
 /// How hard a run is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,6 +18,8 @@ pub enum Mode {
     /// A random half of the faults at random rates. Faults that are off can not hide what
     /// others bring about: a kill repairs a leak.
     Swarm,
+    /// Faults of a few kinds at chosen moments.
+    Storyline(Storyline),
 }
 
 /// Everything that is derived from a seed.
@@ -61,10 +63,12 @@ impl Options {
     /// Expands a seed.
     pub fn derive(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mode = match rng.random_range(0..100) {
-            0..12 => Mode::Clean,
-            12..45 => Mode::AllOn,
-            _ => Mode::Swarm,
+        let mode = match rng.random_range(0..100_i32) {
+            // A tenth is clean, a tenth is a storyline, three tenths have all on.
+            0..10 => Mode::Clean,
+            12..42 => Mode::AllOn,
+            45..95 => Mode::Swarm,
+            n => Mode::Storyline(storyline(mix(seed) ^ n as u64)),
         };
         let mut rates = [0; KINDS];
         let kills = rng.random_bool(0.5);
@@ -82,14 +86,26 @@ impl Options {
                 Mode::AllOn => kind.usual(),
                 Mode::Swarm if !on || (is_kill && !kills) => 0,
                 Mode::Swarm => scaled(kind.usual(), power),
+                // Half of the storylines are told in a world that is bad anyway.
+                Mode::Storyline(_) if is_bad_anyway(seed) => kind.usual(),
+                Mode::Storyline(_) => 0,
             };
+        }
+        let chaos = Ms::hours(2);
+        if let Mode::Storyline(storyline) = mode {
+            for (kind, rate) in storyline.background() {
+                rates[*kind as usize] = *rate;
+            }
+            for scene in storyline.scenes(seed, chaos) {
+                rates[scene.kind as usize] = scene.rate;
+            }
         }
         Self {
             seed,
             mode,
             files: 40,
             edits: true,
-            chaos: Ms::hours(2),
+            chaos,
             healed: Ms::mins(45),
             edit_every: Ms(rng.random_range(12_000..36_000)),
             page: rng.random_range(3..50),
@@ -102,6 +118,14 @@ impl Options {
             per_second: *pick(&mut rng, &[5, 20, 100, 2_000]),
             latency: Ms(*pick(&mut rng, &[5, 30, 200, 800])),
             rates,
+        }
+    }
+
+    /// When what the storyline stages may strike.
+    pub fn scenes(&self) -> Vec<Scene> {
+        match self.mode {
+            Mode::Storyline(storyline) => storyline.scenes(self.seed, self.chaos),
+            _ => Vec::new(),
         }
     }
 
@@ -130,6 +154,16 @@ impl Options {
             self.rates[*kind as usize] = 0;
         }
     }
+}
+
+fn storyline(bits: u64) -> Storyline {
+    let all = Storyline::ALL;
+    all[(mix(bits ^ 0x5707) % all.len() as u64) as usize]
+}
+
+/// Whether the rest of the world is bad, too.
+fn is_bad_anyway(seed: u64) -> bool {
+    mix(seed ^ 0xbad) & 1 == 0
 }
 
 /// Ten times as seldom to ten times as often, evenly in the logarithm.
@@ -184,8 +218,11 @@ mod tests {
     #[test]
     fn the_modes_are_mixed() {
         let count = |mode| (0..1000).filter(|s| Options::derive(*s).mode == mode).count();
-        assert!((80..160).contains(&count(Mode::Clean)));
-        assert!((250..420).contains(&count(Mode::AllOn)));
-        assert!((430..650).contains(&count(Mode::Swarm)));
+        assert!((70..130).contains(&count(Mode::Clean)));
+        assert!((250..350).contains(&count(Mode::AllOn)));
+        assert!((440..560).contains(&count(Mode::Swarm)));
+        for storyline in Storyline::ALL {
+            assert!((12..40).contains(&count(Mode::Storyline(*storyline))), "{storyline}");
+        }
     }
 }

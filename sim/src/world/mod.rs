@@ -35,7 +35,7 @@ use landfall_core::id::{CallId, RemoteId, UnitId};
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Now, Tick, Wall};
 
-use crate::faults::{Kind, Plan};
+use crate::faults::{Kind, Plan, Stage};
 use crate::options::Options;
 use crate::oracles::{Oracle, Oracles};
 use crate::report::record::Record;
@@ -197,7 +197,8 @@ pub struct Counts {
 impl World {
     /// A world before its first moment.
     pub fn new(options: Options, story: Story) -> Self {
-        let plan = Plan::new(options.seed, options.rates);
+        let mut plan = Plan::new(options.seed, options.rates);
+        plan.stage = Stage::new(options.scenes());
         let config = Config {
             seed: options.seed,
             remotes: vec![(
@@ -285,6 +286,7 @@ impl World {
             return self.sleep_through(at, what);
         }
         self.now = at;
+        self.plan.stage.at(at);
         self.happen(what);
         self.record.struck(at, self.plan.fired());
     }
@@ -348,7 +350,10 @@ impl World {
             Happening::Flush { run } if run == self.run => self.flush(),
             Happening::Wake { generation } if generation == self.generation => {
                 self.wake = None;
+                let why = self.machine.as_ref().and_then(Machine::next_wake);
+                self.plan.stage.woken(why.map(|(_, wake)| wake));
                 self.tell(Event::Wake);
+                self.plan.stage.woken(None);
             }
             Happening::Hear { run, event } if run == self.run => self.tell(*event),
             Happening::Start => self.start(),
@@ -408,6 +413,11 @@ impl World {
     }
 
     fn kill_address(&mut self, entity: u32, attempt: u32) -> Option<Kill> {
+        if let Some(asked) = &mut self.plan.asked
+            && self.healed_at.is_none()
+        {
+            asked.push((entity, attempt));
+        }
         for (kind, phase) in [
             (Kind::KillBefore, Phase::Before),
             (Kind::KillDuring, Phase::During),

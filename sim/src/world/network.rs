@@ -217,6 +217,9 @@ impl World {
                     Outcome::Ok(landfall_core::event::Answer::Read(fetched))
                 }
                 End::Stream { next } => {
+                    if let Some(kill) = flow.kill {
+                        return self.die(kill, &|| "when the stream is open".to_owned());
+                    }
                     let address = (flow.entity, flow.attempt);
                     return self.stream_opened(call, address, next, flow.credit);
                 }

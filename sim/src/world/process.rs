@@ -28,6 +28,7 @@ impl World {
         }
         let (run, same_boot, last) = self.store.open(self.boot);
         self.run = run;
+        self.plan.stage.started();
         self.counts.starts += 1;
         let last = match last {
             None => LastExit::Never,
