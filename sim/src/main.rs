@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use landfall_sim::enumerate::{happy_path, kills};
 use landfall_sim::faults::{Address, Kind};
 use landfall_sim::fleet::{Fleet, Night};
 use landfall_sim::hunt::{Failure, How, Hunt};
@@ -33,6 +34,9 @@ struct Args {
     /// So many machines and one server, after a night: what does it cost the server?
     #[arg(long, value_name = "N", conflicts_with_all = ["seed", "seeds"])]
     fleet: Option<u64>,
+    /// Kill a short run without faults before, during and after every effect in turn.
+    #[arg(long, conflicts_with_all = ["seeds", "fleet"])]
+    enumerate_kills: bool,
     /// Only these kinds of faults.
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     only: Vec<Kind>,
@@ -95,6 +99,9 @@ fn main() -> ExitCode {
     if let Some(machines) = args.fleet {
         return ExitCode::from(fleet(machines));
     }
+    if args.enumerate_kills {
+        return ExitCode::from(enumerate(args.seed.unwrap_or(7)));
+    }
     let code = match (&args.seeds, args.seed) {
         (Some(seeds), _) => hunt(&args, seeds.clone()),
         (None, Some(seed)) => tell(&args, seed),
@@ -104,6 +111,12 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+fn enumerate(seed: u64) -> u8 {
+    let kills = kills(&happy_path(seed));
+    print!("{kills}");
+    kills.failures.iter().map(|(_, verdict)| verdict.exit_code()).max().unwrap_or(0)
 }
 
 fn fleet(machines: u64) -> u8 {

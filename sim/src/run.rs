@@ -28,6 +28,8 @@ pub struct Recipe {
     pub unhealed: Vec<Kind>,
     /// Whether the story is told.
     pub story: bool,
+    /// Whether the effects are counted at which a kill could have struck.
+    pub asked: bool,
     /// Whether what happens is recorded, to be drawn.
     pub record: bool,
     /// Whether the story shows every event and effect.
@@ -47,6 +49,7 @@ impl Recipe {
             kept: None,
             unhealed: Vec::new(),
             story: false,
+            asked: false,
             record: false,
             told_steps: false,
             steps: false,
@@ -127,6 +130,8 @@ pub struct Report {
     pub judged: [u64; ORACLES],
     /// The story, if it was to be told.
     pub story: Story,
+    /// The effects at which a kill could have struck, by entity and attempt.
+    pub asked: Vec<(u32, u32)>,
     /// What happened, if it was to be recorded.
     pub record: Record,
     /// The hash of each step, if it was to be kept.
@@ -152,6 +157,7 @@ pub fn run(recipe: &Recipe) -> Report {
     world.plan.never_heal(&recipe.unhealed);
     world.steps = recipe.steps.then(Vec::new);
     world.planted = recipe.planted;
+    world.plan.asked = recipe.asked.then(Vec::new);
     if recipe.record {
         world.record = Record::kept();
     }
@@ -169,6 +175,7 @@ pub fn run(recipe: &Recipe) -> Report {
         kinds: *world.plan.counts(),
         judged: *world.oracles.judged(),
         story: std::mem::take(&mut world.story),
+        asked: world.plan.asked.take().unwrap_or_default(),
         record: std::mem::take(&mut world.record),
         steps: world.steps.take().unwrap_or_default(),
     }
