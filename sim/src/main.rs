@@ -64,6 +64,9 @@ struct Args {
     /// Run every seed twice and compare.
     #[arg(long)]
     twice: bool,
+    /// Print what a hunt tried, and what it never did.
+    #[arg(long, requires = "seeds")]
+    coverage: bool,
     /// Stop a hunt at the first failure.
     #[arg(long)]
     first: bool,
@@ -245,11 +248,15 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
         twice: args.twice,
         first: args.first,
         idle: args.idle,
+        coverage: args.coverage,
         planted: planted(args),
     };
     let bag = hunt.go(|failure| report(args, failure));
     if !args.quiet {
         print!("{bag}");
+    }
+    if let Some(coverage) = &bag.coverage {
+        print!("{coverage}");
     }
     if args.shrink
         && let Some(first) = bag.failures.first()

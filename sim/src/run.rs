@@ -8,6 +8,7 @@ use landfall_core::path::RemotePath;
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Tick};
 
+use crate::coverage::Coverage;
 use crate::faults::{Address, KINDS, Kind};
 use crate::options::Options;
 use crate::oracles::{ORACLES, Oracle, Violation};
@@ -30,6 +31,8 @@ pub struct Recipe {
     pub story: bool,
     /// Whether the effects are counted at which a kill could have struck.
     pub asked: bool,
+    /// Whether what is tried is counted.
+    pub coverage: bool,
     /// Whether what happens is recorded, to be drawn.
     pub record: bool,
     /// Whether the story shows every event and effect.
@@ -51,6 +54,7 @@ impl Recipe {
             story: false,
             asked: false,
             record: false,
+            coverage: false,
             told_steps: false,
             steps: false,
             planted: Planted::Nothing,
@@ -132,6 +136,8 @@ pub struct Report {
     pub story: Story,
     /// The effects at which a kill could have struck, by entity and attempt.
     pub asked: Vec<(u32, u32)>,
+    /// What was tried, if it was to be counted.
+    pub coverage: Option<Box<Coverage>>,
     /// What happened, if it was to be recorded.
     pub record: Record,
     /// The hash of each step, if it was to be kept.
@@ -158,6 +164,9 @@ pub fn run(recipe: &Recipe) -> Report {
     world.steps = recipe.steps.then(Vec::new);
     world.planted = recipe.planted;
     world.plan.asked = recipe.asked.then(Vec::new);
+    if recipe.coverage {
+        world.coverage = Some(Box::default());
+    }
     if recipe.record {
         world.record = Record::kept();
     }
@@ -176,6 +185,7 @@ pub fn run(recipe: &Recipe) -> Report {
         judged: *world.oracles.judged(),
         story: std::mem::take(&mut world.story),
         asked: world.plan.asked.take().unwrap_or_default(),
+        coverage: world.coverage.take(),
         record: std::mem::take(&mut world.record),
         steps: world.steps.take().unwrap_or_default(),
     }

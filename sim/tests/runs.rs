@@ -15,6 +15,7 @@ fn hunt(seeds: std::ops::Range<u64>) -> Hunt {
         twice: true,
         first: false,
         idle: false,
+        coverage: false,
         planted: Planted::Nothing,
     }
 }

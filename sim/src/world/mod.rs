@@ -35,6 +35,7 @@ use landfall_core::id::{CallId, RemoteId, UnitId};
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Now, Tick, Wall};
 
+use crate::coverage::{Coverage, Mark};
 use crate::faults::{Kind, Plan, Stage};
 use crate::options::Options;
 use crate::oracles::{Oracle, Oracles};
@@ -138,6 +139,8 @@ pub struct World {
     pub story: Story,
     /// The record, if somebody wants to see it.
     pub record: Record,
+    /// What was tried, if somebody wants to know.
+    pub coverage: Option<Box<Coverage>>,
     /// What was counted.
     pub counts: Counts,
     /// Hashes of all steps, if two runs are to be compared.
@@ -222,6 +225,7 @@ impl World {
             store: Store::default(),
             story,
             record: Record::default(),
+            coverage: None,
             counts: Counts::default(),
             steps: None,
             planted: Planted::Nothing,
@@ -289,6 +293,9 @@ impl World {
         self.plan.stage.at(at);
         self.happen(what);
         self.record.struck(at, self.plan.fired());
+        if let Some(coverage) = &mut self.coverage {
+            coverage.struck(at, self.plan.fired());
+        }
     }
 
     /// Whether every file of the server is here, and no other.
@@ -402,6 +409,20 @@ impl World {
     /// The wall clock in milliseconds.
     fn wall(&self) -> u64 {
         (WALL_START + self.now.0).saturating_add_signed(self.wall_offset)
+    }
+
+    /// A mark is reached.
+    fn mark(&mut self, mark: Mark) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.mark(mark);
+        }
+    }
+
+    /// A mark is reached if something is under way.
+    fn mark_busy(&mut self, mark: Mark) {
+        if self.coverage.as_ref().is_some_and(|coverage| coverage.is_busy()) {
+            self.mark(mark);
+        }
     }
 
     /// Counts the attempts of one entity over all runs.

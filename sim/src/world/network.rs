@@ -12,6 +12,7 @@ use landfall_core::time::Ms;
 
 use super::server::{Asked, End, Piece, Reply, Sent, hash_of};
 use super::{Happening, Kill, Phase, World};
+use crate::coverage::Mark;
 use crate::faults::Kind;
 
 /// A request that was sent and has not had its last word.
@@ -229,6 +230,7 @@ impl World {
         }
         if flow.credit == 0 && !flow.cancelled {
             flow.blocked = true;
+            self.mark(Mark::Blocked);
             self.flows.insert(call, flow);
             return;
         }

@@ -13,6 +13,7 @@ use landfall_core::time::Ms;
 use super::disk::{Content, Fate};
 use super::server::hash_of;
 use super::{Happening, Kill, Planted, World};
+use crate::coverage::Mark;
 use crate::faults::mix;
 use crate::oracles::Oracle;
 
@@ -80,6 +81,9 @@ impl World {
         }
         self.oracles.heard(self.now, &event, &self.disk);
         self.record.heard(self.now, &event);
+        if let Some(coverage) = &mut self.coverage {
+            coverage.heard(&event, machine);
+        }
         if self.story.steps {
             self.story.say(self.now, || format!("  > {event:?}"));
         }
@@ -94,6 +98,9 @@ impl World {
             self.planted = Planted::Nothing;
         }
         self.record.wanted(self.now, &effects);
+        if let Some(coverage) = &mut self.coverage {
+            coverage.wanted(now, &effects, machine, &self.disk);
+        }
         if self.record.on
             && let Some(unit) = machine.status(now).units.first()
         {
@@ -200,7 +207,7 @@ impl World {
             self.store.close();
         }
         self.record.gone(self.now, || format!("exit: {exit}"));
-        self.gone(Ms::secs(5));
+        self.gone(Ms::secs(5), false);
     }
 
     /// The process is killed, or the power fails.
@@ -231,24 +238,30 @@ impl World {
                     _ => Fate::Torn,
                 }
             });
+            if lost > 0 {
+                self.mark(Mark::CutLoses);
+            }
+            if torn > 0 {
+                self.mark(Mark::CutTears);
+            }
             self.story.say(self.now, || {
                 format!("{lost} changes of the disk are lost and {torn} files are torn.")
             });
         }
         self.disk_moved();
         let wait = mix(kill.bits ^ 1) % 4;
-        self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]));
+        self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]), true);
     }
 
     /// The computer is switched off in good order, and on again after so long.
     pub(crate) fn switch_off(&mut self, wait: Ms) {
         self.boot += 1;
         self.asleep_until = self.now + wait;
-        self.gone(wait);
+        self.gone(wait, false);
     }
 
     /// The process is gone, and is started again after a while.
-    fn gone(&mut self, wait: Ms) {
+    fn gone(&mut self, wait: Ms, killed: bool) {
         self.machine = None;
         self.flows.clear();
         self.streams.clear();
@@ -257,6 +270,9 @@ impl World {
         let lost = self.store.kill();
         if lost > 0 {
             self.story.say(self.now, || format!("{lost} commits were not durable and are lost."));
+        }
+        if let Some(coverage) = &mut self.coverage {
+            coverage.gone(killed, lost);
         }
         self.wake = None;
         self.generation += 1;
@@ -268,6 +284,7 @@ impl World {
         if self.machine.is_none() {
             return;
         }
+        self.mark_busy(Mark::StoppedWorking);
         self.story.say(self.now, || "SIGTERM.".into());
         self.oracles.told_to_stop();
         self.stop_due();
