@@ -79,10 +79,17 @@ struct Args {
     /// Plant a defect in the simulator itself: runs differ, and `--twice` has to find it.
     #[arg(long, hide = true)]
     planted: bool,
+    /// Plant the canary: a defect that every hunt of some seeds has to find.
+    #[arg(long, hide = true)]
+    canary: bool,
 }
 
 fn planted(args: &Args) -> Planted {
-    if args.planted { Planted::Leak } else { Planted::Nothing }
+    match (args.canary, args.planted) {
+        (true, _) => Planted::Canary,
+        (false, true) => Planted::Leak,
+        (false, false) => Planted::Nothing,
+    }
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

@@ -77,6 +77,16 @@ fn a_leak_in_the_simulator_is_found_by_the_second_run() {
 }
 
 #[test]
+fn the_canary_dies() {
+    // Planted: what a person saved is placed over. A harness that lets it live is blind.
+    let bag =
+        Hunt { planted: Planted::Canary, twice: false, first: true, ..hunt(0..50) }.go(|_| {});
+    let [failure] = &bag.failures[..] else { panic!("the canary lives") };
+    let How::Verdict(Verdict::Unsafe(found)) = &failure.how else { panic!("{:?}", failure.how) };
+    assert_eq!(found.oracle, Oracle::NoByteLost);
+}
+
+#[test]
 fn one_effect_that_is_a_millisecond_off_changes_the_hash() {
     let recipe = Recipe::of(7);
     let other = Recipe { planted: Planted::Effect, ..recipe.clone() };

@@ -116,6 +116,9 @@ pub enum Planted {
     Effect,
     /// The lock refuses nobody.
     NoLock,
+    /// The canary: what a person saved is placed over, as if the machine had asked for it. A
+    /// harness in which it lives sees nothing at all.
+    Canary,
 }
 
 /// The simulated world.

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use landfall_core::Machine;
 use landfall_core::decision::Decision;
-use landfall_core::effect::{Effect, Exit};
+use landfall_core::effect::{DiskOp, Effect, Exit};
 use landfall_core::event::{Boot, Event, LastExit, Stop};
 use landfall_core::id::BlobId;
 use landfall_core::time::Ms;
 
-use super::disk::{Content, Fate};
+use super::disk::{Content, Disk, Fate};
 use super::server::hash_of;
 use super::{Happening, Kill, Planted, World};
 use crate::coverage::Mark;
@@ -96,6 +96,9 @@ impl World {
         {
             deadline.0 += 1;
             self.planted = Planted::Nothing;
+        }
+        if self.planted == Planted::Canary {
+            effects.iter_mut().for_each(|effect| place_over(effect, &self.disk));
         }
         self.record.wanted(self.now, &effects);
         if let Some(coverage) = &mut self.coverage {
@@ -300,6 +303,14 @@ impl World {
 
 /// Stray bytes have no time that matters.
 const WALL: u64 = 0;
+
+/// Makes a placement one that takes whatever is there for its own.
+fn place_over(effect: &mut Effect, disk: &Disk) {
+    if let Effect::Disk { op: DiskOp::Place { path, expect, keep, .. }, .. } = effect {
+        *keep = false;
+        *expect = disk.file(path).map(|file| file.content.hash);
+    }
+}
 
 fn number(effect: &Effect) -> u64 {
     match effect {
