@@ -68,7 +68,7 @@ fn what_is_recorded_changes_nothing() {
 }
 
 #[test]
-fn what_led_there_keeps_the_item_before_the_rest() {
+fn what_led_there_keeps_the_item_and_the_faults() {
     let line = |n: u64, text: &str| (landfall_core::time::Tick(n), text.to_owned());
     let mut lines = vec![line(0, "The process starts (run 1).")];
     lines.extend((1..100).map(|n| line(n, "The link breaks under the export.")));
@@ -78,4 +78,9 @@ fn what_led_there_keeps_the_item_before_the_rest() {
     assert_eq!(trail.len(), 16);
     assert!(trail.contains(&100));
     assert!(trail.iter().all(|n| *n <= 100), "{trail:?}");
+    // However often the item is spoken of, the last faults are told.
+    lines.extend((200..300).map(|n| line(n, "The other client changes /a.md (evt_1).")));
+    let trail = words::trail(&lines, "/a.md");
+    assert_eq!(trail.len(), 16);
+    assert!(trail.contains(&99) && trail.contains(&100) && trail.contains(&299), "{trail:?}");
 }

@@ -39,20 +39,23 @@ impl Class {
 /// At most so many sentences tell what led to the end.
 const TRAIL: usize = 16;
 
+/// So many of them are kept for what is not about the item, if there is so much.
+const OTHERS: usize = 5;
+
 /// The sentences that led to the end: those about the item that broke, those about the
 /// process, and what the world did to it. Where there are too many, the first is kept, and
-/// the last ones; those about the item are kept before the others.
+/// the last ones.
 pub fn trail(lines: &[(Tick, String)], item: &str) -> Vec<usize> {
-    let about = |line: &str| item.len() > 1 && line.contains(item);
-    let mut chosen: Vec<usize> = (0..lines.len()).filter(|n| about(&lines[*n].1)).collect();
-    if chosen.len() > TRAIL {
-        chosen.drain(1..chosen.len() - TRAIL + 1);
+    let about = |n: &usize| item.len() > 1 && lines[*n].1.contains(item);
+    let (mut chosen, others): (Vec<usize>, Vec<usize>) = (0..lines.len())
+        .filter(|n| about(n) || matches!(Class::of(&lines[*n].1), Class::Fault | Class::Process))
+        .partition(about);
+    let room = TRAIL - others.len().min(OTHERS);
+    if chosen.len() > room {
+        chosen.drain(1..chosen.len() - room + 1);
     }
-    let others = lines.iter().enumerate().rev().filter(|(_, (_, line))| {
-        !about(line) && matches!(Class::of(line), Class::Fault | Class::Process)
-    });
     let room = TRAIL - chosen.len();
-    chosen.extend(others.take(room).map(|(n, _)| n));
+    chosen.extend(others.iter().rev().take(room));
     chosen.sort_unstable();
     chosen
 }
