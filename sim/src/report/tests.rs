@@ -19,22 +19,27 @@ fn data(page: &str) -> &str {
 
 #[test]
 fn a_page_holds_the_verdict_the_bars_and_the_sentences() {
-    let mut recipe = short(7);
-    recipe.options.rates[Kind::KillDuring as usize] = 50_000;
-    let report = run(&recipe);
-    let page = page(&[("as it is", &recipe)], "sim --seed 7");
+    let mut killed = short(7);
+    killed.options.rates[Kind::KillDuring as usize] = 50_000;
+    let report = run(&killed);
+    let page = page(&[("clean", &short(7)), ("killed", &killed)], "sim --seed 7");
     let data: serde_json::Value = serde_json::from_str(data(&page)).expect("JSON");
-    let drawn = &data["runs"][0];
+    let [clean, drawn] = [&data["runs"][0], &data["runs"][1]];
     assert_eq!(drawn["verdict"], report.verdict.to_string());
     assert_eq!(data["reproduce"], "sim --seed 7");
-    let bars = drawn["bars"].as_array().expect("bars");
+    let list = |of: &serde_json::Value| of.as_array().expect("a list").clone();
     for lane in 0..=9 {
-        assert!(bars.iter().any(|bar| bar[0] == lane), "nothing is drawn in lane {lane}");
+        let drawn = list(&clean["bars"]).iter().any(|bar| bar[0] == lane);
+        assert!(drawn, "nothing is drawn in lane {lane}");
     }
-    assert_eq!(drawn["faults"].as_array().expect("faults").len(), report.fired.len());
-    assert!(drawn["words"].as_array().expect("words").len() > 10);
-    let strings = drawn["strings"].as_array().expect("strings");
+    assert_eq!(list(&drawn["faults"]).len(), report.fired.len());
+    assert_eq!(list(&clean["words"]).len(), run(&told(short(7))).story.lines().len());
+    let strings = list(&drawn["strings"]);
     assert!(strings.iter().any(|s| s.as_str().is_some_and(|s| s.starts_with("kill -9"))));
+}
+
+fn told(recipe: Recipe) -> Recipe {
+    Recipe { story: true, ..recipe }
 }
 
 #[test]
