@@ -58,7 +58,7 @@ fn a_few_seeds_reach_what_is_common_and_clean_runs_do_not() {
 }
 
 #[test]
-fn two_faults_make_a_pair_only_within_one_recovery() {
+fn pairs_are_made_of_the_kinds_that_struck() {
     let mut recipe = Recipe::of(7);
     recipe.options.rates = [0; KINDS];
     recipe.coverage = true;

@@ -132,8 +132,7 @@ impl Coverage {
                         self.mark(Mark::of_rule(*rule));
                     }
                     if mark == Mark::InStep {
-                        self.struck.fill(None);
-                        self.killed = false;
+                        self.recovered();
                     }
                 }
                 Effect::Commit { changes, .. } => self.rules(changes, disk),
@@ -186,6 +185,12 @@ impl Coverage {
         self.seen = fired.len();
     }
 
+    /// It is in step: what strikes next strikes another recovery.
+    fn recovered(&mut self) {
+        self.struck.fill(None);
+        self.killed = false;
+    }
+
     /// The process is gone.
     pub fn gone(&mut self, killed: bool, lost: usize) {
         self.calls.clear();
@@ -211,4 +216,34 @@ impl Coverage {
 
 fn cell(phase: usize, event: usize, outcome: usize) -> usize {
     (phase * EVENTS.len() + event) * OUTCOMES.len() + outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::Kind;
+
+    #[test]
+    fn two_faults_make_a_pair_only_within_one_recovery() {
+        let all = [Kind::Busy, Kind::CutBody, Kind::Term, Kind::Busy, Kind::Sleep];
+        let fired = all.map(|kind| Address { kind, entity: 0, attempt: 0 });
+        let mut coverage = Coverage::default();
+        let mut strike = |n: usize, mins| {
+            let before: u64 = coverage.pairs.iter().sum();
+            coverage.struck(Tick(Ms::mins(mins).0), &fired[..n]);
+            let pairs = coverage.pairs.iter().sum::<u64>() - before;
+            if n == 4 {
+                coverage.recovered();
+            }
+            pairs
+        };
+        assert_eq!(strike(1, 0), 0, "one alone");
+        assert_eq!(strike(2, 9), 1, "with the one before");
+        assert_eq!(strike(3, 15), 1, "the first is too long ago");
+        assert_eq!(strike(4, 16), 2, "with the two before");
+        assert_eq!(strike(5, 17), 0, "it was in step between");
+        let at = |a: Kind, b: Kind| coverage.pairs[a as usize * KINDS + b as usize];
+        assert_eq!(at(Kind::CutBody, Kind::Busy), 2);
+        assert_eq!(at(Kind::CutBody, Kind::Term), 1);
+    }
 }
