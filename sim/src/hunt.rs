@@ -8,6 +8,7 @@ use std::thread;
 
 use landfall_core::time::Ms;
 
+use crate::coverage::Coverage;
 use crate::faults::{KINDS, Kind};
 use crate::oracles::{ORACLES, Oracle};
 use crate::run::{Recipe, Report, Verdict, run};
@@ -28,6 +29,8 @@ pub struct Hunt {
     pub first: bool,
     /// Three quiet days instead of two bad hours.
     pub idle: bool,
+    /// Count what is tried.
+    pub coverage: bool,
     /// The planted defect of the simulator.
     pub planted: Planted,
 }
@@ -72,6 +75,8 @@ pub struct Bag {
     pub fewest: u64,
     /// Time that the slowest run took to converge after the healing, and its seed.
     pub slowest: (Ms, u64),
+    /// What was tried, if it was to be counted.
+    pub coverage: Option<Box<Coverage>>,
     /// CPU time in milliseconds.
     pub cpu: u64,
 }
@@ -87,6 +92,7 @@ impl Hunt {
         if self.idle {
             recipe.options.idle();
         }
+        recipe.coverage = self.coverage;
         recipe.planted = self.planted;
         recipe
     }
@@ -175,12 +181,16 @@ impl Bag {
             awake: Ms(0),
             fewest: u64::MAX,
             slowest: (Ms(0), 0),
+            coverage: None,
             cpu: 0,
         }
     }
 
     fn add(&mut self, seed: u64, report: &Report) {
         self.runs += 1;
+        if let Some(tried) = &report.coverage {
+            self.coverage.get_or_insert_default().add(tried);
+        }
         self.steps += report.counts.steps;
         self.awake = Ms(self.awake.0 + report.awake().0);
         if let Verdict::InStep(after) = report.verdict {

@@ -19,6 +19,9 @@
 //! - `sim --seeds A..B` [hunts](hunt) on all cores.
 //! - `sim --idle --seeds A..B` lives through three quiet days: how little is done in them?
 //! - `sim --fleet N` lets [N machines](fleet) come back to one server at the same instant.
+//! - `--report FILE` [draws](report) the run of one seed as a page for a browser.
+//! - `sim --seeds A..B --coverage` prints [what was tried](coverage), and what never was.
+//! - `sim --enumerate-kills` [kills](enumerate) a short run at every effect in turn.
 //! - `--shrink` [takes faults away](shrink) until each that is left is needed.
 //! - `--save FILE` and `--emit-test FILE` write what is left as a [scenario](scenario) and as a test;
 //!   `sim --scenario FILE` runs a scenario.
@@ -30,6 +33,8 @@
 //! Exit codes: 0 in step; 21 safety; 22 liveness; 23 crash; 24 two runs of one seed differ;
 //! 25 a fault kind never struck or an oracle never had anything to judge; 2 usage.
 
+pub mod coverage;
+pub mod enumerate;
 pub mod explore;
 pub mod faults;
 pub mod fleet;
@@ -37,6 +42,7 @@ pub mod hunt;
 pub mod options;
 pub mod oracles;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod same;
 pub mod scenario;

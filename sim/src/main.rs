@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::DIFFERS;
+use landfall_sim::enumerate::{happy_path, kills};
 use landfall_sim::faults::{Address, Kind};
 use landfall_sim::fleet::{Fleet, Night};
 use landfall_sim::hunt::{Failure, How, Hunt};
@@ -38,6 +39,9 @@ struct Args {
     /// So many machines and one server, after a night: what does it cost the server?
     #[arg(long, value_name = "N", conflicts_with_all = ["seed", "seeds"])]
     fleet: Option<u64>,
+    /// Kill a short run without faults before, during and after every effect in turn.
+    #[arg(long, conflicts_with_all = ["seeds", "fleet"])]
+    enumerate_kills: bool,
     /// Only these kinds of faults.
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     only: Vec<Kind>,
@@ -68,9 +72,15 @@ struct Args {
     /// Run a scenario that `--save` wrote.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "seeds", "fleet"])]
     scenario: Option<PathBuf>,
+    /// Draw the run as a page for a browser; with `--shrink`, the smallest run beside it.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    report: Option<PathBuf>,
     /// Run every seed twice and compare.
     #[arg(long)]
     twice: bool,
+    /// Print what a hunt tried, and what it never did.
+    #[arg(long, requires = "seeds")]
+    coverage: bool,
     /// Stop a hunt at the first failure.
     #[arg(long)]
     first: bool,
@@ -92,6 +102,9 @@ struct Args {
     /// Plant a defect in the simulator itself: runs differ, and `--twice` has to find it.
     #[arg(long, hide = true)]
     planted: bool,
+    /// Plant the canary: a defect that every hunt of some seeds has to find.
+    #[arg(long, hide = true)]
+    canary: bool,
 }
 
 impl Args {
@@ -137,7 +150,11 @@ fn replay(args: &Args, file: &Path) -> Result<u8, String> {
 }
 
 fn planted(args: &Args) -> Planted {
-    if args.planted { Planted::Leak } else { Planted::Nothing }
+    match (args.canary, args.planted) {
+        (true, _) => Planted::Canary,
+        (false, true) => Planted::Leak,
+        (false, false) => Planted::Nothing,
+    }
 }
 
 fn main() -> ExitCode {
@@ -152,6 +169,9 @@ fn main() -> ExitCode {
     }
     if let Some(machines) = args.fleet {
         return ExitCode::from(fleet(machines));
+    }
+    if args.enumerate_kills {
+        return ExitCode::from(enumerate(args.seed.unwrap_or(7)));
     }
     if let Some(file) = &args.scenario {
         return ExitCode::from(replay(&args, file).unwrap_or_else(|why| {
@@ -168,6 +188,12 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+fn enumerate(seed: u64) -> u8 {
+    let kills = kills(&happy_path(seed));
+    print!("{kills}");
+    kills.failures.iter().map(|(_, verdict)| verdict.exit_code()).max().unwrap_or(0)
 }
 
 fn fleet(machines: u64) -> u8 {
@@ -211,6 +237,7 @@ fn tell(args: &Args, seed: u64) -> u8 {
     if args.what_if.is_wanted() {
         return args.what_if.run(&recipe);
     }
+    let found = recipe.clone();
     if args.shrink {
         let Some(shrunk) = shrink(&recipe) else {
             println!("seed {seed} does not fail, so there is nothing to shrink");
@@ -238,7 +265,7 @@ fn tell(args: &Args, seed: u64) -> u8 {
     }
     recipe.story = !args.quiet;
     recipe.told_steps = args.verbose;
-    recipe.record = args.trace.is_some();
+    recipe.trace = args.trace.is_some();
     let report = run(&recipe);
     if let Some(path) = &args.trace
         && let Err(why) = landfall_sim::replay::write(path, &report.recorded)
@@ -271,6 +298,18 @@ fn tell(args: &Args, seed: u64) -> u8 {
     );
     if report.verdict.exit_code() != 0 {
         println!("reproduce: {}", args.again(seed));
+    }
+    if let Some(file) = &args.report {
+        let line = reproduction(args, seed, recipe.kept.as_deref());
+        let runs = [("the smallest run", &recipe), ("as it was found", &found)];
+        let runs = if args.shrink { &runs[..] } else { &runs[1..] };
+        match landfall_sim::report::write(file, runs, &line) {
+            Ok(()) => println!("report: {}", file.display()),
+            Err(why) => {
+                eprintln!("sim: {} can not be written: {why}", file.display());
+                return 2;
+            }
+        }
     }
     if args.twice && run(&recipe).hash != report.hash {
         let step = landfall_sim::hunt::first_difference(&recipe);
@@ -311,11 +350,15 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
         twice: args.twice,
         first: args.first,
         idle: args.idle,
+        coverage: args.coverage,
         planted: planted(args),
     };
     let bag = hunt.go(|failure| report(args, failure));
     if !args.quiet {
         print!("{bag}");
+    }
+    if let Some(coverage) = &bag.coverage {
+        print!("{coverage}");
     }
     if args.shrink
         && let Some(first) = bag.failures.first()

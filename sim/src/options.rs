@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::faults::{KINDS, Kind, mix};
+use crate::faults::{KINDS, Kind, Scene, Storyline, mix};
 use crate::workload::Workload;
 
 /// How hard a run is.
@@ -21,6 +21,8 @@ pub enum Mode {
     /// A random half of the faults at random rates. Faults that are off can not hide what
     /// others bring about: a kill repairs a leak.
     Swarm,
+    /// Faults of a few kinds at chosen moments.
+    Storyline(Storyline),
 }
 
 /// Everything that is derived from a seed. In files all times are milliseconds.
@@ -68,10 +70,12 @@ impl Options {
     /// Expands a seed.
     pub fn derive(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mode = match rng.random_range(0..100) {
-            0..12 => Mode::Clean,
-            12..45 => Mode::AllOn,
-            _ => Mode::Swarm,
+        let mode = match rng.random_range(0..100_i32) {
+            // A tenth is clean, a tenth is a storyline, three tenths have all on.
+            0..10 => Mode::Clean,
+            12..42 => Mode::AllOn,
+            45..95 => Mode::Swarm,
+            n => Mode::Storyline(storyline(mix(seed) ^ n as u64)),
         };
         let mut rates = [0; KINDS];
         let kills = rng.random_bool(0.5);
@@ -89,14 +93,26 @@ impl Options {
                 Mode::AllOn => kind.usual(),
                 Mode::Swarm if !on || (is_kill && !kills) => 0,
                 Mode::Swarm => scaled(kind.usual(), power),
+                // Half of the storylines are told in a world that is bad anyway.
+                Mode::Storyline(_) if is_bad_anyway(seed) => kind.usual(),
+                Mode::Storyline(_) => 0,
             };
+        }
+        let chaos = Ms::hours(2);
+        if let Mode::Storyline(storyline) = mode {
+            for (kind, rate) in storyline.background() {
+                rates[*kind as usize] = *rate;
+            }
+            for scene in storyline.scenes(seed, chaos) {
+                rates[scene.kind as usize] = scene.rate;
+            }
         }
         Self {
             seed,
             mode,
             files: 40,
             edits: true,
-            chaos: Ms::hours(2),
+            chaos,
             healed: Ms::mins(45),
             edit_every: Ms(rng.random_range(12_000..36_000)),
             page: rng.random_range(3..50),
@@ -110,6 +126,14 @@ impl Options {
             latency: Ms(*pick(&mut rng, &[5, 30, 200, 800])),
             rates,
             workload: None,
+        }
+    }
+
+    /// When what the storyline stages may strike.
+    pub fn scenes(&self) -> Vec<Scene> {
+        match self.mode {
+            Mode::Storyline(storyline) => storyline.scenes(self.seed, self.chaos),
+            _ => Vec::new(),
         }
     }
 
@@ -142,6 +166,16 @@ impl Options {
 
 fn no_rates() -> [u32; KINDS] {
     [0; KINDS]
+}
+
+fn storyline(bits: u64) -> Storyline {
+    let all = Storyline::ALL;
+    all[(mix(bits ^ 0x5707) % all.len() as u64) as usize]
+}
+
+/// Whether the rest of the world is bad, too.
+fn is_bad_anyway(seed: u64) -> bool {
+    mix(seed ^ 0xbad) & 1 == 0
 }
 
 /// Ten times as seldom to ten times as often, evenly in the logarithm.
@@ -196,8 +230,11 @@ mod tests {
     #[test]
     fn the_modes_are_mixed() {
         let count = |mode| (0..1000).filter(|s| Options::derive(*s).mode == mode).count();
-        assert!((80..160).contains(&count(Mode::Clean)));
-        assert!((250..420).contains(&count(Mode::AllOn)));
-        assert!((430..650).contains(&count(Mode::Swarm)));
+        assert!((70..130).contains(&count(Mode::Clean)));
+        assert!((250..350).contains(&count(Mode::AllOn)));
+        assert!((440..560).contains(&count(Mode::Swarm)));
+        for storyline in Storyline::ALL {
+            assert!((12..40).contains(&count(Mode::Storyline(*storyline))), "{storyline}");
+        }
     }
 }

@@ -118,7 +118,7 @@ impl Bench {
         let mut effects = Vec::new();
         for seed in seeds {
             let mut lives: Vec<(Machine, Vec<(Now, Event)>)> = Vec::new();
-            for line in run(&Recipe { record: true, ..Recipe::of(seed) }).recorded {
+            for line in run(&Recipe { trace: true, ..Recipe::of(seed) }).recorded {
                 match line {
                     Line::Header { config, .. } => lives.push((Machine::new(config), Vec::new())),
                     Line::Step { tick, wall, event, .. } => {

@@ -9,9 +9,11 @@ use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Tick};
 use landfall_core::trace::Line;
 
+use crate::coverage::Coverage;
 use crate::faults::{Address, KINDS, Kind, Plan};
 use crate::options::Options;
 use crate::oracles::{ORACLES, Oracle, Violation};
+use crate::report::record::Record;
 use crate::story::{Clock, Story};
 use crate::what_if::Fork;
 use crate::workload::Workload;
@@ -30,6 +32,12 @@ pub struct Recipe {
     pub unhealed: Vec<Kind>,
     /// Whether the story is told.
     pub story: bool,
+    /// Whether the effects are counted at which a kill could have struck.
+    pub asked: bool,
+    /// Whether what is tried is counted.
+    pub coverage: bool,
+    /// Whether what happens is recorded, to be drawn.
+    pub record: bool,
     /// Whether the story shows every event and effect.
     pub told_steps: bool,
     /// What changes from some moment on.
@@ -37,7 +45,7 @@ pub struct Recipe {
     /// Whether the hash of each step is kept.
     pub steps: bool,
     /// Whether every step is recorded, as a trace.
-    pub record: bool,
+    pub trace: bool,
     /// The planted defect of the simulator.
     pub planted: Planted,
 }
@@ -51,10 +59,13 @@ impl Recipe {
             kept: None,
             unhealed: Vec::new(),
             story: false,
+            asked: false,
+            record: false,
+            coverage: false,
             told_steps: false,
             fork: None,
             steps: false,
-            record: false,
+            trace: false,
             planted: Planted::Nothing,
         }
     }
@@ -136,6 +147,12 @@ pub struct Report {
     pub workload: Workload,
     /// The story, if it was to be told.
     pub story: Story,
+    /// The effects at which a kill could have struck, by entity and attempt.
+    pub asked: Vec<(u32, u32)>,
+    /// What was tried, if it was to be counted.
+    pub coverage: Option<Box<Coverage>>,
+    /// What happened, if it was to be recorded.
+    pub record: Record,
     /// The hash of each step, if it was to be kept.
     pub steps: Vec<u64>,
     /// The trace, if it was to be recorded.
@@ -162,8 +179,15 @@ pub fn run(recipe: &Recipe) -> Report {
     let mut world = World::planned(recipe.options.clone(), plan, story);
     world.steps = recipe.steps.then(Vec::new);
     world.fork.clone_from(&recipe.fork);
-    world.recorded = recipe.record.then(Vec::new);
+    world.recorded = recipe.trace.then(Vec::new);
     world.planted = recipe.planted;
+    world.plan.asked = recipe.asked.then(Vec::new);
+    if recipe.coverage {
+        world.coverage = Some(Box::default());
+    }
+    if recipe.record {
+        world.record = Record::kept();
+    }
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
     let verdict = match lived {
         Err(panic) => Verdict::Crashed(message(&*panic)),
@@ -180,6 +204,9 @@ pub fn run(recipe: &Recipe) -> Report {
         judged: *world.oracles.judged(),
         workload: world.workload(),
         story: std::mem::take(&mut world.story),
+        asked: world.plan.asked.take().unwrap_or_default(),
+        coverage: world.coverage.take(),
+        record: std::mem::take(&mut world.record),
         steps: world.steps.take().unwrap_or_default(),
         recorded: world.recorded.take().unwrap_or_default(),
     }

@@ -114,7 +114,7 @@ pub fn against(
     let mine = steps(seed, planted);
     let theirs = ask(command, &["--steps-of", &seed.to_string()])?;
     let same = mine.iter().zip(&theirs).take_while(|(mine, theirs)| mine == theirs).count();
-    let recorded = run(&Recipe { record: true, planted, ..Recipe::of(seed) }).recorded;
+    let recorded = run(&Recipe { trace: true, planted, ..Recipe::of(seed) }).recorded;
     let here = recorded.into_iter().filter(|line| matches!(line, Line::Step { .. })).nth(same);
     let seeds = 1 + differing.count();
     Err(SameError::Differs(Box::new(Differs { seed, seeds, step: same + 1, here })))

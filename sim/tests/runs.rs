@@ -17,6 +17,7 @@ fn hunt(seeds: std::ops::Range<u64>) -> Hunt {
         twice: true,
         first: false,
         idle: false,
+        coverage: false,
         planted: Planted::Nothing,
     }
 }
@@ -75,6 +76,16 @@ fn a_leak_in_the_simulator_is_found_by_the_second_run() {
         panic!("one seed fails: {:?}", bag.failures);
     };
     assert!(matches!(failure.how, How::Differs { step: 99 }), "{:?}", failure.how);
+}
+
+#[test]
+fn the_canary_dies() {
+    // Planted: what a person saved is placed over. A harness that lets it live is blind.
+    let bag =
+        Hunt { planted: Planted::Canary, twice: false, first: true, ..hunt(0..50) }.go(|_| {});
+    let [failure] = &bag.failures[..] else { panic!("the canary lives") };
+    let How::Verdict(Verdict::Unsafe(found)) = &failure.how else { panic!("{:?}", failure.how) };
+    assert_eq!(found.oracle, Oracle::NoByteLost);
 }
 
 #[test]

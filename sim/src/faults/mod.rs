@@ -32,8 +32,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 mod kind;
+mod storyline;
 
 pub use kind::{KINDS, Kind};
+pub use storyline::{Scene, Stage, Storyline, When};
 
 /// Where a fault strikes. In files and on the command line it is written `kind:entity:attempt`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -100,6 +102,10 @@ pub struct Plan {
     /// If there is such a set, only its addresses strike.
     kept: Option<BTreeSet<Address>>,
     healed: bool,
+    /// The effects at which a kill could have struck, if they are to be known.
+    pub asked: Option<Vec<(u32, u32)>>,
+    /// When what a storyline stages may strike.
+    pub stage: Stage,
     /// Kinds that do not heal: a planted failure.
     unhealed: [bool; KINDS],
     struck: BTreeSet<Address>,
@@ -116,6 +122,8 @@ impl Plan {
             removed: BTreeSet::new(),
             kept: None,
             healed: false,
+            asked: None,
+            stage: Stage::new(Vec::new()),
             unhealed: [false; KINDS],
             struck: BTreeSet::new(),
             fired: Vec::new(),
@@ -187,7 +195,7 @@ impl Plan {
     /// Whether this kind can strike at all.
     #[inline]
     pub fn is_on(&self, kind: Kind) -> bool {
-        self.rates[kind as usize] > 0 && !self.is_healed(kind)
+        self.rates[kind as usize] > 0 && !self.is_healed(kind) && self.stage.allows(kind)
     }
 
     /// Bits for a choice that is not a fault, such as a latency.

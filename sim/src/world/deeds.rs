@@ -12,6 +12,7 @@ use landfall_core::time::Ms;
 use super::server::access::{Denial, Scope};
 use super::server::hash_of;
 use super::{Happening, Planted, World};
+use crate::coverage::Mark;
 use crate::faults::{Kind, mix};
 use crate::oracles::Oracle;
 
@@ -326,6 +327,7 @@ impl World {
         for (_, workspace) in &mut self.config.workspaces {
             workspace.max_delete = MaxDelete::Percent(100);
         }
+        self.mark(Mark::BrakeLifted);
         self.oracles.allowed_all();
         self.oracles.told_to_stop();
         self.stop_due();

@@ -20,6 +20,8 @@ pub mod store;
 mod stream;
 pub mod truth;
 
+pub(crate) use network::name as request_name;
+pub(crate) use ports::name as op_name;
 pub use ports::path as op_path;
 
 use std::collections::BTreeMap;
@@ -34,9 +36,11 @@ use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Now, Tick, Wall};
 use landfall_core::trace::Line;
 
-use crate::faults::{Kind, Plan};
+use crate::coverage::{Coverage, Mark};
+use crate::faults::{Kind, Plan, Stage};
 use crate::options::Options;
 use crate::oracles::{Oracle, Oracles};
+use crate::report::record::Record;
 use crate::story::Story;
 use crate::what_if::{End, Fork};
 use disk::{Disk, Moved, Running};
@@ -114,6 +118,9 @@ pub enum Planted {
     Effect,
     /// The lock refuses nobody.
     NoLock,
+    /// The canary: what a person saved is placed over, as if the machine had asked for it. A
+    /// harness in which it lives sees nothing at all.
+    Canary,
 }
 
 /// The simulated world.
@@ -135,6 +142,10 @@ pub struct World {
     pub oracles: Oracles,
     /// The story, if somebody wants to hear it.
     pub story: Story,
+    /// The record, if somebody wants to see it.
+    pub record: Record,
+    /// What was tried, if somebody wants to know.
+    pub coverage: Option<Box<Coverage>>,
     /// What was counted.
     pub counts: Counts,
     /// Hashes of all steps, if two runs are to be compared.
@@ -206,7 +217,8 @@ impl World {
 
     /// A world before its first moment, with faults at these addresses. Some strike already
     /// while it is populated.
-    pub fn planned(options: Options, plan: Plan, story: Story) -> Self {
+    pub fn planned(options: Options, mut plan: Plan, story: Story) -> Self {
+        plan.stage = Stage::new(options.scenes());
         let config = Config {
             seed: options.seed,
             remotes: vec![(
@@ -229,6 +241,8 @@ impl World {
             disk: Disk::folding(options.folding),
             store: Store::default(),
             story,
+            record: Record::default(),
+            coverage: None,
             counts: Counts::default(),
             steps: None,
             fork: None,
@@ -276,6 +290,7 @@ impl World {
 
     /// Lives on until the healed world has had its time, is in step, or an oracle speaks.
     pub fn live(&mut self) {
+        self.record.world(self.now, "faults strike");
         while !self.oracles.spoke() && self.next_at().is_some_and(|at| !self.over(at)) {
             if let Some(fork) = self.fork.take_if(|fork| self.queue.next_at() >= Some(fork.at)) {
                 self.go_another_way(fork);
@@ -310,7 +325,12 @@ impl World {
             return self.sleep_through(at, what);
         }
         self.now = at;
+        self.plan.stage.at(at);
         self.happen(what);
+        self.record.struck(at, self.plan.fired());
+        if let Some(coverage) = &mut self.coverage {
+            coverage.struck(at, self.plan.fired());
+        }
     }
 
     /// Whether every file of the server is here, and no other.
@@ -372,7 +392,10 @@ impl World {
             Happening::Flush { run } if run == self.run => self.flush(),
             Happening::Wake { generation } if generation == self.generation => {
                 self.wake = None;
+                let why = self.machine.as_ref().and_then(Machine::next_wake);
+                self.plan.stage.woken(why.map(|(_, wake)| wake));
                 self.tell(Event::Wake);
+                self.plan.stage.woken(None);
             }
             Happening::Hear { run, event } if run == self.run => self.tell(*event),
             Happening::Start => self.start(),
@@ -401,6 +424,7 @@ impl World {
 
     fn heal(&mut self) {
         self.plan.heal();
+        self.record.world(self.now, "healed");
         self.healed_at = Some(self.now);
         self.story.say(self.now, || "The world is healed: nothing fails any more.".into());
         self.deeds_heal();
@@ -422,6 +446,20 @@ impl World {
         (WALL_START + self.now.0).saturating_add_signed(self.wall_offset)
     }
 
+    /// A mark is reached.
+    fn mark(&mut self, mark: Mark) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.mark(mark);
+        }
+    }
+
+    /// A mark is reached if something is under way.
+    fn mark_busy(&mut self, mark: Mark) {
+        if self.coverage.as_ref().is_some_and(|coverage| coverage.is_busy()) {
+            self.mark(mark);
+        }
+    }
+
     /// Counts the attempts of one entity over all runs.
     fn attempt(&mut self, entity: u32) -> u32 {
         let next = self.attempts.entry(entity).or_default();
@@ -431,6 +469,11 @@ impl World {
     }
 
     fn kill_address(&mut self, entity: u32, attempt: u32) -> Option<Kill> {
+        if let Some(asked) = &mut self.plan.asked
+            && self.healed_at.is_none()
+        {
+            asked.push((entity, attempt));
+        }
         for (kind, phase) in [
             (Kind::KillBefore, Phase::Before),
             (Kind::KillDuring, Phase::During),

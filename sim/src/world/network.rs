@@ -12,6 +12,7 @@ use landfall_core::time::Ms;
 
 use super::server::{Asked, End, Piece, Reply, Sent, hash_of};
 use super::{Happening, Kill, Phase, World};
+use crate::coverage::Mark;
 use crate::faults::Kind;
 
 /// A request that was sent and has not had its last word.
@@ -76,7 +77,7 @@ fn entity(request: &Request) -> u32 {
 }
 
 /// What a request is called in a story.
-pub fn name(request: &Request) -> String {
+pub(crate) fn name(request: &Request) -> String {
     match request {
         Request::Tip => "the request for the newest event".into(),
         Request::Events { after, .. } => match after {
@@ -217,6 +218,9 @@ impl World {
                     Outcome::Ok(landfall_core::event::Answer::Read(fetched))
                 }
                 End::Stream { next } => {
+                    if let Some(kill) = flow.kill {
+                        return self.die(kill, &|| "when the stream is open".to_owned());
+                    }
                     let address = (flow.entity, flow.attempt);
                     return self.stream_opened(call, address, next, flow.credit);
                 }
@@ -226,6 +230,7 @@ impl World {
         }
         if flow.credit == 0 && !flow.cancelled {
             flow.blocked = true;
+            self.mark(Mark::Blocked);
             self.flows.insert(call, flow);
             return;
         }

@@ -13,6 +13,7 @@ use landfall_reference::server::Content;
 use super::disk;
 use super::server::hash_of;
 use super::{Happening, World};
+use crate::coverage::Mark;
 use crate::faults::{Kind, mix};
 use crate::workload::{Does, Edit, Workload};
 
@@ -252,6 +253,8 @@ impl World {
     pub(crate) fn sleep(&mut self) {
         self.story.say(self.now, || "The computer sleeps for twelve hours.".into());
         self.asleep_until = self.now + Ms::hours(12);
+        self.mark_busy(Mark::SleptAsking);
+        self.record.slept(self.now, self.asleep_until);
         self.streams_slept();
         self.counts.slept.0 += Ms::hours(12).0;
     }

@@ -161,7 +161,8 @@ fn entity(op: &DiskOp) -> u32 {
     landfall_core::canon::Canon::of(&(what, key)) as u32
 }
 
-fn name(op: &DiskOp) -> String {
+/// What an operation is called in a story.
+pub(crate) fn name(op: &DiskOp) -> String {
     match op {
         DiskOp::Clean => "clean the stage".into(),
         DiskOp::Look { path, .. } => format!("look at {path}"),

@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use landfall_core::Machine;
 use landfall_core::decision::Decision;
-use landfall_core::effect::{Effect, Exit};
+use landfall_core::effect::{DiskOp, Effect, Exit};
 use landfall_core::event::{Boot, Event, LastExit, Stop};
 use landfall_core::id::BlobId;
 use landfall_core::time::Ms;
 use landfall_core::trace::{Line, VERSION};
 
-use super::disk::{Content, Fate};
+use super::disk::{Content, Disk, Fate};
 use super::server::hash_of;
 use super::{Happening, Kill, Planted, World};
+use crate::coverage::Mark;
 use crate::faults::mix;
 use crate::oracles::Oracle;
 
@@ -29,6 +30,7 @@ impl World {
         }
         let (run, same_boot, last) = self.store.open(self.boot);
         self.run = run;
+        self.plan.stage.started();
         self.counts.starts += 1;
         let last = match last {
             None => LastExit::Never,
@@ -43,6 +45,7 @@ impl World {
         }
         self.machine = Some(Machine::new(self.config.clone()));
         self.oracles.started(run);
+        self.record.started(self.now, run);
         let mut rows = self.store.rows();
         // In two batches, as an adapter may.
         let rest = rows.split_off(rows.len() / 2);
@@ -82,6 +85,10 @@ impl World {
             PLANTED.fetch_add(1, Ordering::Relaxed).hash(&mut self.hash);
         }
         self.oracles.heard(self.now, &event, &self.disk);
+        self.record.heard(self.now, &event);
+        if let Some(coverage) = &mut self.coverage {
+            coverage.heard(&event, machine);
+        }
         if self.story.steps {
             self.story.say(self.now, || format!("  > {event:?}"));
         }
@@ -96,9 +103,21 @@ impl World {
             deadline.0 += 1;
             self.planted = Planted::Nothing;
         }
+        if self.planted == Planted::Canary {
+            effects.iter_mut().for_each(|effect| place_over(effect, &self.disk));
+        }
         if let (Some(recorded), Some(event)) = (&mut self.recorded, told) {
             let (tick, wall, effects) = (now.tick, now.wall, effects.clone());
             recorded.push(Line::Step { tick, wall, event, effects });
+        }
+        self.record.wanted(self.now, &effects);
+        if let Some(coverage) = &mut self.coverage {
+            coverage.wanted(now, &effects, machine, &self.disk);
+        }
+        if self.record.on
+            && let Some(unit) = machine.status(now).units.first()
+        {
+            self.record.says(self.now, unit);
         }
         if self.story.steps {
             for effect in &effects {
@@ -200,7 +219,8 @@ impl World {
             }
             self.store.close();
         }
-        self.gone(Ms::secs(5));
+        self.record.gone(self.now, || format!("exit: {exit}"));
+        self.gone(Ms::secs(5), false);
     }
 
     /// The process is killed, or the power fails.
@@ -210,6 +230,8 @@ impl World {
             let what = if kill.power { "The power fails" } else { "kill -9" };
             format!("{what} {}.", when())
         });
+        let what = if kill.power { "the power failed" } else { "kill -9" };
+        self.record.gone(self.now, || format!("{what} {}", when()));
         for (call, flow) in &self.flows {
             // A body that was being written leaves a stray file.
             if let Some(part) = flow.half_written() {
@@ -229,24 +251,30 @@ impl World {
                     _ => Fate::Torn,
                 }
             });
+            if lost > 0 {
+                self.mark(Mark::CutLoses);
+            }
+            if torn > 0 {
+                self.mark(Mark::CutTears);
+            }
             self.story.say(self.now, || {
                 format!("{lost} changes of the disk are lost and {torn} files are torn.")
             });
         }
         self.disk_moved();
         let wait = mix(kill.bits ^ 1) % 4;
-        self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]));
+        self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]), true);
     }
 
     /// The computer is switched off in good order, and on again after so long.
     pub(crate) fn switch_off(&mut self, wait: Ms) {
         self.boot += 1;
         self.asleep_until = self.now + wait;
-        self.gone(wait);
+        self.gone(wait, false);
     }
 
     /// The process is gone, and is started again after a while.
-    fn gone(&mut self, wait: Ms) {
+    fn gone(&mut self, wait: Ms, killed: bool) {
         self.machine = None;
         self.flows.clear();
         self.streams.clear();
@@ -255,6 +283,9 @@ impl World {
         let lost = self.store.kill();
         if lost > 0 {
             self.story.say(self.now, || format!("{lost} commits were not durable and are lost."));
+        }
+        if let Some(coverage) = &mut self.coverage {
+            coverage.gone(killed, lost);
         }
         self.wake = None;
         self.generation += 1;
@@ -266,6 +297,7 @@ impl World {
         if self.machine.is_none() {
             return;
         }
+        self.mark_busy(Mark::StoppedWorking);
         self.story.say(self.now, || "SIGTERM.".into());
         self.oracles.told_to_stop();
         self.stop_due();
@@ -281,6 +313,14 @@ impl World {
 
 /// Stray bytes have no time that matters.
 const WALL: u64 = 0;
+
+/// Makes a placement one that takes whatever is there for its own.
+fn place_over(effect: &mut Effect, disk: &Disk) {
+    if let Effect::Disk { op: DiskOp::Place { path, expect, keep, .. }, .. } = effect {
+        *keep = false;
+        *expect = disk.file(path).map(|file| file.content.hash);
+    }
+}
 
 fn number(effect: &Effect) -> u64 {
     match effect {
