@@ -12,7 +12,7 @@ use crate::files::plan::Rule;
 use crate::gate::BreakerState;
 use crate::hash::ContentHash;
 use crate::id::RemoteId;
-use crate::path::{PathError, RemotePath, show_name};
+use crate::path::{PathError, RemotePath, Shown};
 use crate::row::Position;
 use crate::time::Ms;
 
@@ -201,7 +201,7 @@ impl fmt::Display for Decision {
             }
             Decision::RowUnreadable { kind, key, why } => {
                 write!(f, "the stored row {kind} `")?;
-                show_name(key, f)?;
+                Shown(key).fmt(f)?;
                 write!(f, "` can not be read and is kept as it is: {why}")
             }
             Decision::Stopping { in_flight } => {
@@ -306,7 +306,7 @@ impl fmt::Display for Decision {
             }
             Decision::NameRefused { name, why } => {
                 f.write_str("a name from the server is refused, `")?;
-                show_name(name, f)?;
+                Shown(name).fmt(f)?;
                 write!(f, "`: {why}")
             }
             Decision::WithoutModes { path } => {

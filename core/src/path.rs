@@ -114,7 +114,7 @@ impl core::borrow::Borrow<str> for RemotePath {
 impl fmt::Display for RemotePath {
     /// Control characters are shown as escapes, so that a name can not draw on a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show_name(&self.0, f)
+        Shown(&self.0).fmt(f)
     }
 }
 
@@ -124,17 +124,27 @@ impl fmt::Debug for RemotePath {
     }
 }
 
-/// Writes a name from outside with its control characters escaped.
-pub fn show_name(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    use fmt::Write;
-    for c in name.chars() {
-        if c.is_control() {
-            write!(f, "{}", c.escape_default())?;
-        } else {
-            f.write_char(c)?;
+/// A name from outside, to be shown. What draws on a terminal or turns the direction of writing
+/// is escaped.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a>(pub &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        for c in self.0.chars() {
+            let is_unseen = matches!(
+                c,
+                '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            );
+            if c.is_control() || is_unseen {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                f.write_char(c)?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Serialize for RemotePath {
@@ -173,6 +183,15 @@ mod tests {
         }
         assert_eq!(RemotePath::parse("/a\\b"), Err(PathError::Backslash));
         assert_eq!(RemotePath::parse(&"/n".repeat(2049)), Err(PathError::TooLong));
+    }
+
+    #[test]
+    fn a_name_that_is_shown_can_not_draw_or_turn_round() {
+        let shown = |name| Shown(name).to_string();
+        assert_eq!(shown("/a\x1b[2J"), "/a\\u{1b}[2J");
+        assert_eq!(shown("/\u{202e}gpj.exe"), "/\\u{202e}gpj.exe");
+        assert_eq!(shown("/zwei\u{200b}teilig\u{feff}"), "/zwei\\u{200b}teilig\\u{feff}");
+        assert_eq!(shown("/Übergröße 日本語 🙂"), "/Übergröße 日本語 🙂");
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub struct WorkspaceStatus {
     pub local_only: u64,
     /// Names that can not be placed.
     pub refused_names: u64,
+    /// The first 20 of them, without characters that could mislead a reader, and why.
+    #[serde(default)]
+    pub refused: Vec<(String, String)>,
     /// Rows that could not be read.
     pub unreadable_rows: u64,
     /// Brakes that are on.

@@ -3,10 +3,12 @@
 //! Each name that can not be placed has a row, so that after a restart it is still known what
 //! has to go before everything is in step.
 
+use alloc::string::{String, ToString};
+
 use super::Mirror;
 use crate::decision::Decision;
 use crate::engine::Cx;
-use crate::path::{PathError, RemotePath};
+use crate::path::{PathError, RemotePath, Shown};
 use crate::row::{Of, RefusedRow, Value};
 
 /// Names that are remembered as refused. More are still refused, but not told apart.
@@ -49,6 +51,14 @@ impl Mirror {
                 Name::Refused { first: before != Some(traversal) }
             }
         }
+    }
+
+    /// The names that are refused, as they can be shown, and why.
+    pub fn refused_names(&self) -> impl Iterator<Item = (String, String)> {
+        self.refused.keys().map(|name| {
+            let why = RemotePath::parse(name).err().map(|why| why.to_string());
+            (Shown(name).to_string(), why.unwrap_or_default())
+        })
     }
 
     /// A name that was refused is not there any more. With it goes the directory that a listing

@@ -21,7 +21,7 @@ use crate::files::entry::Remote;
 use crate::gate::Class;
 use crate::hash::ContentHash;
 use crate::id::{CallId, Revision};
-use crate::path::show_name;
+use crate::path::Shown;
 use crate::row::{FrontierRow, Of, Value};
 use crate::timers::Why;
 use crate::wire::TreeEntry;
@@ -274,12 +274,4 @@ fn levels_below(dir: &str, path: &str) -> Option<usize> {
     let dir = dir.strip_suffix('/').unwrap_or(dir);
     let rest = path.strip_prefix(dir)?.strip_prefix('/')?;
     Some(rest.split('/').count())
-}
-
-struct Shown<'a>(&'a str);
-
-impl core::fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        show_name(self.0, f)
-    }
 }

@@ -83,6 +83,7 @@ impl Workspace {
             set_aside_count: aside,
             local_only: standing(Standing::OneSided),
             refused_names: self.mirror.row.refused_names,
+            refused: self.mirror.refused_names().take(LISTED).collect(),
             unreadable_rows: self.unreadable_rows,
             brakes,
             waits,

@@ -106,6 +106,8 @@ pub struct Report {
     pub local_only: u64,
     /// Names that can not be placed.
     pub refused_names: u64,
+    /// The first 20 of them, and why.
+    pub refused: Vec<SetAside>,
     /// Brakes that are on, by name.
     pub brakes: Vec<String>,
     /// The same with their evidence, and the safe ways on.
@@ -120,7 +122,7 @@ pub struct Report {
     pub public: Public,
 }
 
-/// A path that is tried again.
+/// A path that is tried again, or a name that is refused.
 #[derive(Clone, Debug, Serialize)]
 pub struct SetAside {
     /// Which.
@@ -200,13 +202,10 @@ impl Report {
             complete: stored.complete,
             files_total: status.files_total,
             files_done: status.files_done,
-            set_aside: status
-                .set_aside
-                .iter()
-                .map(|(path, why)| SetAside { path: path.clone(), why: why.clone() })
-                .collect(),
+            set_aside: named(&status.set_aside),
             local_only: status.local_only,
             refused_names: status.refused_names,
+            refused: named(&status.refused),
             brakes: status.brakes.iter().map(|brake| brake.name().into()).collect(),
             halts: halts.collect(),
             waits: if running { status.waits } else { Vec::new() },
@@ -259,11 +258,18 @@ impl Report {
         for SetAside { path, why } in &self.set_aside {
             text += &format!("set aside: {path}: {why}\n");
         }
+        for SetAside { path, why } in &self.refused {
+            text += &format!("refused: `{path}`: {why}\n");
+        }
         for wait in &self.waits {
             text += &format!("waits for: {wait}\n");
         }
         text
     }
+}
+
+fn named(list: &[(String, String)]) -> Vec<SetAside> {
+    list.iter().map(|(path, why)| SetAside { path: path.clone(), why: why.clone() }).collect()
 }
 
 /// Who it is: the status file says, and where it does not, the marker.

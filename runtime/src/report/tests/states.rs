@@ -53,7 +53,8 @@ fn work_that_is_left_is_ok_and_syncing() {
 
 #[test]
 fn a_file_that_fails_degrades() {
-    // Must show: degraded, exit code 3, the path and why; for scripts the error with its code.
+    // Must show: degraded, exit code 3, the path and why; each refused name with its reason; for
+    // scripts the error with its code.
     let case = Case::told(WorkspaceStatus {
         verdict: Verdict::Degraded,
         reason: "1 file is set aside and tried again".into(),
@@ -63,6 +64,10 @@ fn a_file_that_fails_degrades() {
         set_aside_count: 1,
         heard: trouble(Fault::Server(500)),
         refused_names: 2,
+        refused: vec![
+            ("/../x".into(), "it has a `..` component".into()),
+            ("/a//b".into(), "it has an empty component".into()),
+        ],
         denied: 3,
         local_only: 1,
         ..in_step()
@@ -72,6 +77,7 @@ fn a_file_that_fails_degrades() {
     let json = case.json();
     assert_eq!(json["lastError"]["statusCode"], 500);
     assert_eq!((&json["deniedPaths"], &json["pendingConflicts"]), (&3.into(), &4.into()));
+    assert!(case.text().contains("refused: `/a//b`: it has an empty component"));
     insta::assert_snapshot!("degraded", case.text());
     insta::assert_snapshot!("degraded_json", pretty(&json));
 }
