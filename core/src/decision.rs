@@ -36,6 +36,8 @@ pub enum Decision {
     // --- the gate ---
     /// The server asked for less.
     GatePaused { remote: RemoteId, why: Fault, wait: Ms, concurrency: u32 },
+    /// The computer slept. Others may have slept with it, so it waits a moment.
+    Woke { remote: RemoteId, slept: Ms, wait: Ms },
     /// The breaker changed its state.
     Breaker { remote: RemoteId, state: BreakerState },
 
@@ -216,6 +218,9 @@ impl fmt::Display for Decision {
                 "the server said {why}: nothing is sent for {wait}, then at most {concurrency} \
                  requests at once"
             ),
+            Decision::Woke { slept, wait, .. } => {
+                write!(f, "the computer slept for {slept}; the server is asked in {wait}")
+            }
             Decision::Breaker { state: BreakerState::Open, .. } => {
                 f.write_str("the server failed too often in a row: one request is tried in 30 s")
             }

@@ -89,6 +89,10 @@ impl Machine {
             Event::Load(rows) => rows.iter().for_each(|row| self.load(now, row, out)),
             Event::Start { run, boot, last } => self.start(now, run, boot, last, out),
             Event::Wake => {
+                let due = self.engine.timers.next().map_or(now.tick, |(due, _)| due);
+                if now.tick - due > SLEPT {
+                    self.woke(now, now.tick - due, out);
+                }
                 while let Some((due, wake)) = self.engine.timers.pop_due(now.tick) {
                     self.wake(now, due, wake, out);
                 }
@@ -196,6 +200,15 @@ impl Machine {
         let in_flight = self.units.values().map(|unit| unit.lane_ref().in_flight()).sum();
         out.push(Effect::Note { unit: None, decision: Decision::Stopping { in_flight } });
         self.each(now, out, |unit, cx| unit.stop(cx));
+    }
+
+    /// The computer slept, and perhaps a whole fleet with it.
+    fn woke(&mut self, now: Now, slept: Ms, out: &mut Vec<Effect>) {
+        for (remote, gate) in &mut self.engine.gates {
+            let (remote, wait) = (*remote, gate.woke(now.tick));
+            let decision = Decision::Woke { remote, slept, wait };
+            out.push(Effect::Note { unit: None, decision });
+        }
     }
 
     fn wake(&mut self, now: Now, due: Tick, wake: Wake, out: &mut Vec<Effect>) {

@@ -597,7 +597,8 @@ fn a_sleep_is_not_five_failures_of_the_server() {
     lab.now.tick = lab.now.tick + Ms::hours(1);
     lab.now.wall.0 += 3_600_000;
     lab.step(Event::Wake);
-    lab.wait(Ms::secs(1));
+    assert_eq!(lab.sent("read"), before, "a fleet that wakes does not ask together");
+    lab.wait(Ms::secs(6));
     assert!(
         lab.sent("read") > before,
         "{}",

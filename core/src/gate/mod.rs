@@ -18,6 +18,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::canon::Canon;
 use crate::config::GateConfig;
 use crate::decision::Decision;
 use crate::effect::Request;
@@ -56,6 +57,9 @@ pub enum Class {
     /// It moves bytes.
     Bulk,
 }
+
+/// So long is the morning of a fleet.
+const SPREAD: Ms = Ms::secs(5);
 
 /// A request that waits for its turn.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -232,6 +236,14 @@ impl Gate {
                 self.breaker_says(|b| b.failed(call, now))
             }
         }
+    }
+
+    /// The computer slept. Those that slept with it do not ask together: nothing is sent for
+    /// up to [`SPREAD`]. Answers how long.
+    pub fn woke(&mut self, now: Tick) -> Ms {
+        let wait = Ms(Canon::of(&(self.seed, self.id, now)) % SPREAD.0);
+        self.closed_until = self.closed_until.max(now + wait);
+        wait
     }
 
     /// Whether requests are held back now, and until when.

@@ -89,6 +89,7 @@ marks! {
     AsideFirst = "decision: set aside";
     AsideAgain = "decision: set aside again";
     NameRefused = "decision: a name is refused";
+    Woke = "decision: the computer slept";
     WithoutModes = "decision: a disk without modes";
     DiskPaused = "decision: the disk pauses";
     BrakeDeletes = "decision: brake on deletes";
@@ -206,6 +207,7 @@ impl Mark {
             Decision::NeverCame { .. } => Mark::NeverCame,
             Decision::SetAside { tries: 0 | 1, .. } => Mark::AsideFirst,
             Decision::SetAside { .. } => Mark::AsideAgain,
+            Decision::Woke { .. } => Mark::Woke,
             Decision::WithoutModes { .. } => Mark::WithoutModes,
             Decision::NameRefused { .. } => Mark::NameRefused,
             Decision::DiskPaused { .. } => Mark::DiskPaused,
