@@ -169,7 +169,6 @@ fn a_file_that_became_a_directory_is_forgotten_after_a_kill() {
     lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
     lab.read("/a/b", 2);
     lab.wait(Ms(500));
-    println!("{:?} {:?}", lab.disk, lab.trash);
     lab.kill();
     for _ in 0..20 {
         lab.wait(Ms::secs(30));
@@ -178,7 +177,6 @@ fn a_file_that_became_a_directory_is_forgotten_after_a_kill() {
             lab.read("/a/b", 2);
         }
     }
-    println!("{:?} {:?}", lab.disk, lab.trash);
     assert!(lab.status().in_step, "{:?}\n{}", lab.status(), lab.story);
 }
 
@@ -574,9 +572,7 @@ fn a_frontier_brake_does_not_collect_tombstones() {
     assert_eq!(lab.status().brakes.len(), 1);
     lab.kill();
     lab.wait(Ms(1));
-    println!("after a restart: {:?} {:?}", lab.status().brakes, lab.asked);
     lab.page(&[], None, None);
-    println!("and one page later: {:?}", lab.status().brakes);
     assert!(
         lab.status().brakes.is_empty(),
         "the brake is on again: {:?} {}",

@@ -32,7 +32,8 @@ impl Mirror {
     pub(super) fn finish(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
         let Some(traversal) = self.row.traversal.clone() else { return };
         let seen = traversal.seen;
-        let known = files.based();
+        // What the feed deleted meanwhile need not be shown.
+        let known = files.based().saturating_sub(files.told_deletes());
         let position = self.at.clone().unwrap_or(Position::NoFeed);
         let before = self.row.doubt.clone();
         let apart = before.as_ref().is_some_and(|doubt| doubt.at.due(cx.now) <= cx.now.tick);
