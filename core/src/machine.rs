@@ -36,6 +36,8 @@ pub struct Machine {
     /// How it will end, once everything is sealed and committed.
     ending: Option<Exit>,
     exited: bool,
+    /// When it last found that the computer had slept.
+    woke_at: Tick,
 }
 
 /// Everything that can be kept in step. Adding a kind touches this enum and the
@@ -74,6 +76,7 @@ impl Machine {
             started: false,
             ending: None,
             exited: false,
+            woke_at: Tick(0),
         }
     }
 
@@ -84,15 +87,17 @@ impl Machine {
         if self.exited {
             return;
         }
+        let due = self.engine.timers.next().map_or(now.tick, |(due, _)| due);
+        let slept = now.tick - due.max(self.woke_at);
+        if self.started && slept > SLEPT {
+            self.woke_at = now.tick;
+            self.woke(now, slept, out);
+        }
         match event {
             Event::Load(_) if self.started => {}
             Event::Load(rows) => rows.iter().for_each(|row| self.load(now, row, out)),
             Event::Start { run, boot, last } => self.start(now, run, boot, last, out),
             Event::Wake => {
-                let due = self.engine.timers.next().map_or(now.tick, |(due, _)| due);
-                if now.tick - due > SLEPT {
-                    self.woke(now, now.tick - due, out);
-                }
                 while let Some((due, wake)) = self.engine.timers.pop_due(now.tick) {
                     self.wake(now, due, wake, out);
                 }
@@ -141,7 +146,8 @@ impl Machine {
 
     /// Adds this machine to a fingerprint, so that what lies around it can follow.
     pub fn print(&self, print: &mut Print) {
-        let Self { engine, units, places, started, ending, exited } = self;
+        // When it woke matters only as long as a timer is late.
+        let Self { engine, units, places, started, ending, exited, woke_at: _ } = self;
         for (id, unit) in units {
             let store = places.get(id).map(|(_, store)| *store);
             let journal = store.and_then(|store| engine.journals.get(&store));

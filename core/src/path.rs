@@ -135,7 +135,7 @@ impl fmt::Display for Shown<'_> {
         for c in self.0.chars() {
             let is_unseen = matches!(
                 c,
-                '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+                '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             );
             if c.is_control() || is_unseen {
                 write!(f, "{}", c.escape_default())?;

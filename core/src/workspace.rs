@@ -75,7 +75,8 @@ impl Lane for Workspace {
         self.in_step_at = self.mirror.row.in_step_at;
         let files = self.files.len();
         let power_was_cut = boot == Boot::Other && last == LastExit::Unclean;
-        let suspects = self.files.start(cx, self.mirror.row.sealed, power_was_cut);
+        let suspects =
+            self.files.start(cx, self.mirror.row.sealed, power_was_cut, !self.config.once);
         let resumed = last != LastExit::Never;
         cx.note(Decision::Started { files, resumed, suspects });
         self.mirror.start(cx, &mut self.files);

@@ -2,7 +2,7 @@
 mod lab;
 use lab::*;
 use landfall_core::brake::Brake;
-use landfall_core::effect::{DiskOp, Effect, Request};
+use landfall_core::effect::{DiskOp, Effect, Exit, Request};
 use landfall_core::event::{Answer, Boot, Event, LastExit, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::status::Verdict;
@@ -96,14 +96,75 @@ fn a_right_that_comes_back_brings_everything_back() {
 }
 
 #[test]
-fn a_wave_is_still_one_after_a_restart() {
+fn a_wave_is_still_one_after_a_restart_and_one_file_is_asked_for_at_once() {
     let mut lab = denied();
     reads(&mut lab, false);
     lab.boot(Boot::Same, LastExit::Unclean);
     lab.wait(Ms::secs(1));
     lab.quiet_feed_if_asked();
     assert_eq!(lab.status().brakes, [Brake::Forbidden { files: 24, known: 24 }]);
-    assert!(reads(&mut lab, false) <= 1, "{}", lab.story);
+    assert_eq!(reads(&mut lab, false), 1, "{}", lab.story);
+}
+
+#[test]
+fn once_tries_what_was_refused_before_it_gives_up() {
+    let mut lab = denied();
+    reads(&mut lab, false);
+    lab.config.workspaces[0].1.once = true;
+    lab.boot(Boot::Same, LastExit::Clean);
+    lab.wait(Ms::secs(1));
+    lab.quiet_feed_if_asked();
+    assert_eq!(lab.exited, None, "nothing was tried with these credentials");
+    assert!(reads(&mut lab, false) >= 1);
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.exited, Some(Exit::Halted), "{}", lab.story);
+
+    lab.exited = None;
+    lab.boot(Boot::Same, LastExit::Clean);
+    for _ in 0..20 {
+        lab.wait(Ms::secs(1));
+        lab.quiet_feed_if_asked();
+        reads(&mut lab, true);
+    }
+    assert_eq!(lab.exited, Some(Exit::InStep), "{}", lab.story);
+}
+
+#[test]
+fn each_file_that_waits_is_listed_once() {
+    let mut lab = denied();
+    for _ in 0..20 {
+        reads(&mut lab, false);
+        lab.wait(Ms::mins(1));
+        lab.quiet_feed_if_asked();
+        let listed: Vec<_> = lab.status().set_aside.into_iter().map(|(path, _)| path).collect();
+        let mut once = listed.clone();
+        once.dedup();
+        assert_eq!(listed, once);
+    }
+}
+
+#[test]
+fn what_the_feed_tells_of_a_probe_is_not_taken_for_a_right() {
+    let mut lab = denied();
+    reads(&mut lab, false);
+    let mut asked = 0;
+    for n in 0..30 {
+        lab.wait(Ms::mins(1));
+        // The file that is asked for is changed while it is.
+        let probe = lab.asked.iter().find_map(|(_, request)| match request {
+            Request::Read { path } => Some(path.to_string()),
+            _ => None,
+        });
+        if let Some(path) = probe
+            && lab.asked.iter().any(|(_, request)| show(request).starts_with("events"))
+        {
+            let events = vec![updated(200 + n, &path, 200)];
+            lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+        }
+        lab.quiet_feed_if_asked();
+        asked += reads(&mut lab, false);
+    }
+    assert!(asked <= 30, "{asked} files were asked for in half an hour\n{}", lab.story);
 }
 
 fn modes(effects: &[Effect]) -> Vec<bool> {
@@ -112,6 +173,18 @@ fn modes(effects: &[Effect]) -> Vec<bool> {
         _ => None,
     };
     effects.iter().filter_map(writable).collect()
+}
+
+#[test]
+fn a_disk_without_modes_is_no_trouble() {
+    let mut lab = Lab::new();
+    lab.without_modes = true;
+    let mut lab = lab.brought_in_step_with(&[("/a", 1), ("/b", 2), ("/c", 3)]);
+    let told = |lab: &Lab| lab.story.matches("keeps no modes").count();
+    assert_eq!((told(&lab), modes(&lab.effects).len()), (1, 3), "{}", lab.story);
+    lab.effects.clear();
+    lab.wait(Ms::mins(5));
+    assert_eq!(modes(&lab.effects).len(), 0, "it is tried once");
 }
 
 #[test]

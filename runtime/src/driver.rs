@@ -1,6 +1,7 @@
 //! The loop. It carries out effects and feeds back events, and decides nothing.
 
 use std::io;
+use std::time::Duration;
 
 use landfall_core::Machine;
 use landfall_core::effect::{DiskOp, Effect, Exit};
@@ -57,6 +58,9 @@ pub struct Ended {
 const AT_ONCE: usize = 1024;
 
 const SIGINT: i32 = 2;
+/// A sleep of the computer is noticed within this time.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
 const SIGTERM: i32 = 15;
 
 impl Driver {
@@ -151,7 +155,15 @@ impl Driver {
 async fn next(events: &mut UnboundedReceiver<Event>, machine: &Machine) -> Event {
     let wake = async {
         match machine.next_wake() {
-            Some((tick, _)) => tokio::time::sleep(clock::until(tick)).await,
+            // The clock that tokio sleeps by stands still while the computer sleeps, and ours
+            // does not: it is looked at again and again.
+            Some((tick, _)) => loop {
+                let rest = clock::until(tick);
+                if rest.is_zero() {
+                    break;
+                }
+                tokio::time::sleep(rest.min(LOOK_UP)).await;
+            },
             None => std::future::pending().await,
         }
     };

@@ -135,9 +135,11 @@ impl Files {
     /// A mode was to be changed. Where that takes no effect, the file system has no modes, and
     /// nothing is wrong with the file.
     fn mode_done(&mut self, cx: &mut Cx<'_>, path: &RemotePath, outcome: Outcome) {
-        if let (Outcome::Ok(Answer::Looked(Found::File { stamp, .. })), Some(slot)) =
+        let wanted = self.mode.is_written_here();
+        if let (Outcome::Ok(Answer::Looked(Found::File { hash, stamp })), Some(slot)) =
             (&outcome, self.slots.get_mut(path))
-            && slot.entry.proof.as_ref().is_some_and(|proof| proof.stamp == *stamp)
+            && stamp.writable != wanted
+            && slot.entry.proof.as_ref().is_some_and(|proof| proof.hash == *hash)
         {
             slot.mode_refused = true;
             if !core::mem::replace(&mut self.without_modes, true) {

@@ -30,8 +30,15 @@ impl Files {
         self.unreadable.insert(path);
     }
 
-    /// Starts with the loaded entries. Answers how many are suspect.
-    pub fn start(&mut self, cx: &mut Cx<'_>, sealed: u64, power_was_cut: bool) -> u64 {
+    /// Starts with the loaded entries. Answers how many are suspect. `patient`: what failed in
+    /// an earlier run waits for its time; else it is tried at once.
+    pub fn start(
+        &mut self,
+        cx: &mut Cx<'_>,
+        sealed: u64,
+        power_was_cut: bool,
+        patient: bool,
+    ) -> u64 {
         self.seals.start(sealed);
         self.issue_clean(cx);
         let mut suspects = 0;
@@ -59,8 +66,10 @@ impl Files {
             suspects += u64::from(slot.unsealed_at_boot);
             match slot.entry.hold {
                 Some(Hold::MaxDelete) => held.push(path.clone()),
-                Some(Hold::Aside { again, .. }) => waiting.push((path.clone(), again.due(cx.now))),
-                None => {}
+                Some(Hold::Aside { again, .. }) if patient => {
+                    waiting.push((path.clone(), again.due(cx.now)));
+                }
+                _ => {}
             }
         }
         for (path, due) in waiting {

@@ -10,8 +10,8 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use super::Files;
 use super::entry::Hold;
+use super::{Files, Standing};
 use crate::decision::{Brake, Decision};
 use crate::engine::Cx;
 use crate::fault::Fault;
@@ -19,33 +19,53 @@ use crate::path::RemotePath;
 use crate::policy::Backoff;
 use crate::time::{Ms, Tick};
 
-/// Fewer refused files than this are no wave.
+/// Fewer refused files than this begin no wave.
 const FLOOR: u64 = 10;
 
 /// Between two probes that are refused.
 const PROBE: Backoff = Backoff { base: Ms::secs(30), cap: Ms::mins(10) };
 
 /// See the [module](self).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Denied {
     /// All that are set aside with a 403.
     pub(super) paths: BTreeSet<RemotePath>,
-    /// Whether they are most of what is known.
+    /// Whether a wave is on.
     pub(super) wave: bool,
+    /// Whether this run was refused anything. What an earlier one was says little about now.
+    pub(super) heard: bool,
     /// Those that are asked for on behalf of all.
     pub(super) probes: BTreeSet<RemotePath>,
     /// The last of the probes before, so that others come next.
     pub(super) last: Option<RemotePath>,
-    /// Whether they were asked for, and nothing was concluded from the answers yet.
-    pub(super) asked: bool,
-    /// Whether one of them was given.
-    pub(super) given: bool,
     /// How many are asked for at once.
     pub(super) at_once: usize,
-    /// Probes in a row that were refused.
+    /// Times in a row that none was given.
     pub(super) tries: u32,
-    /// When the next ones are asked for.
-    pub(super) next: Tick,
+    pub(super) probing: Probing,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Probing {
+    /// The next are asked for then.
+    Waiting(Tick),
+    /// They are asked for. `given`: one of them was read.
+    Asked { given: bool },
+}
+
+impl Default for Denied {
+    fn default() -> Self {
+        Self {
+            paths: BTreeSet::new(),
+            wave: false,
+            heard: false,
+            probes: BTreeSet::new(),
+            last: None,
+            at_once: 1,
+            tries: 0,
+            probing: Probing::Waiting(Tick(0)),
+        }
+    }
 }
 
 impl Denied {
@@ -57,20 +77,33 @@ impl Denied {
             }
             (true, false) => {
                 self.paths.remove(path);
-                self.given |= self.probes.remove(path);
+                self.probes.remove(path);
             }
             _ => {}
         }
     }
 
-    /// A path was refused again.
-    pub fn refused(&mut self, path: &RemotePath) {
+    /// A path could not be had.
+    pub fn failed(&mut self, path: &RemotePath, why: &Fault) {
         self.probes.remove(path);
+        self.heard |= *why == Fault::Forbidden;
+    }
+
+    /// A path was read.
+    pub fn was_read(&mut self, path: &RemotePath) {
+        if self.probes.remove(path) {
+            self.probing = Probing::Asked { given: true };
+        }
     }
 
     /// Whether a path waits for what the probes bring.
     pub fn holds(&self, path: &RemotePath) -> bool {
         self.wave && self.paths.contains(path) && !self.probes.contains(path)
+    }
+
+    /// Whether a path waits, and this run knows why.
+    pub fn holds_rightly(&self, path: &RemotePath) -> bool {
+        self.heard && self.holds(path)
     }
 
     /// How many there are.
@@ -83,9 +116,35 @@ impl Denied {
         self.paths.iter()
     }
 
-    /// When the next probe is due.
+    /// When the next probes are due.
     pub fn due(&self) -> Option<Tick> {
-        (self.wave && self.probes.is_empty()).then_some(self.next)
+        match self.probing {
+            Probing::Waiting(at) if self.wave => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a wave among so many known files. It ends later than it begins, so
+    /// that one file more or less does not switch it on and off.
+    fn is_wave(&self, known: u64) -> bool {
+        let (floor, share) = if self.wave { (FLOOR / 2, 4) } else { (FLOOR, 2) };
+        self.len() >= floor && self.len() * share > known
+    }
+
+    /// All probes are back: when are the next ones due, and how many?
+    fn conclude(&mut self, now: Tick, seed: u64) {
+        let Probing::Asked { given } = self.probing else { return };
+        if !self.probes.is_empty() {
+            return;
+        }
+        if given {
+            self.at_once = (self.at_once * 2).min(self.paths.len()).max(1);
+            (self.tries, self.probing) = (0, Probing::Waiting(now));
+        } else {
+            self.tries = self.tries.saturating_add(1);
+            self.at_once = 1;
+            self.probing = Probing::Waiting(now + PROBE.delay(self.tries, &seed));
+        }
     }
 
     /// The paths that are asked for next, in turn.
@@ -94,7 +153,6 @@ impl Denied {
         let behind = self.paths.range::<RemotePath, _>((from, Bound::Unbounded));
         let chosen: Vec<_> = behind.chain(&self.paths).take(self.at_once).cloned().collect();
         self.last = chosen.last().cloned();
-        self.probes.extend(chosen.iter().cloned());
         chosen
     }
 }
@@ -106,11 +164,15 @@ fn is_denied(hold: Option<&Hold>) -> bool {
 impl Files {
     /// Looks whether a wave begins or ends, and asks for the next probes.
     pub(super) fn tend_wave(&mut self, cx: &mut Cx<'_>) {
-        let wave = self.denied.len() >= FLOOR && self.denied.len() * 2 > self.len();
+        let now = cx.now.tick;
+        let wave = self.denied.is_wave(self.len());
         let was = core::mem::replace(&mut self.denied.wave, wave);
         if wave && !was {
             cx.note(Decision::Braked(self.wave()));
-            (self.denied.asked, self.denied.given) = (true, false);
+            self.denied.at_once = 1;
+            self.denied.tries = 1;
+            let wait = if self.denied.heard { PROBE.delay(1, &cx.engine.seed) } else { Ms(0) };
+            self.denied.probing = Probing::Waiting(now + wait);
         }
         if was && !wave {
             self.denied.probes.clear();
@@ -119,32 +181,27 @@ impl Files {
                 self.settle(cx, &path);
             }
         }
-        if wave && self.denied.probes.is_empty() {
-            self.probe(cx);
+        if wave && !self.stopping {
+            self.denied.conclude(now, cx.engine.seed);
+            if self.denied.due().is_some_and(|due| due <= now) {
+                self.probe(cx);
+            }
         }
     }
 
     fn probe(&mut self, cx: &mut Cx<'_>) {
-        let now = cx.now.tick;
-        let denied = &mut self.denied;
-        if core::mem::take(&mut denied.asked) {
-            if core::mem::take(&mut denied.given) {
-                (denied.at_once, denied.tries, denied.next) = (denied.at_once * 2, 0, now);
-            } else {
-                denied.tries = denied.tries.saturating_add(1);
-                denied.at_once = 1;
-                denied.next = now + PROBE.delay(denied.tries, &cx.engine.seed);
-            }
-        }
-        if denied.next > now || self.stopping {
-            return;
-        }
-        denied.asked = true;
-        for path in denied.choose() {
+        self.denied.probing = Probing::Asked { given: false };
+        for path in self.denied.choose() {
+            self.leave_sets(&path);
             if let Some(slot) = self.slots.get_mut(&path) {
                 slot.due = None;
             }
+            self.denied.probes.insert(path.clone());
             self.settle(cx, &path);
+            // The plan may want something else with it by now.
+            if self.slots.get(&path).is_none_or(|slot| slot.standing != Standing::Working) {
+                self.denied.probes.remove(&path);
+            }
         }
     }
 

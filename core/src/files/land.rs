@@ -53,6 +53,7 @@ impl Files {
     pub(super) fn land(&mut self, cx: &mut Cx<'_>, path: &RemotePath, got: Fetched) {
         self.bytes += got.size;
         self.progress += 1;
+        self.denied.was_read(path);
         let Some(slot) = self.slots.get_mut(path) else {
             return self.drop_blob(cx, got.blob);
         };

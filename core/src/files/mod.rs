@@ -352,7 +352,7 @@ impl Files {
 
     /// A path failed. It is tried again later and delays nothing else.
     fn set_aside(&mut self, cx: &mut Cx<'_>, path: &RemotePath, why: Fault) {
-        self.denied.refused(path);
+        self.denied.failed(path, &why);
         let Some(slot) = self.slots.get(path) else { return };
         let tries = match &slot.entry.hold {
             Some(Hold::Aside { tries, .. }) => tries.saturating_add(1),

@@ -2,7 +2,7 @@
 //! paths: that is where calls get their numbers.
 
 use super::deletes::Gathered;
-use super::denied::Denied;
+use super::denied::{Denied, Probing};
 use super::entry::{Doing, Entry, Hold, Ordinal, Remote};
 use super::seal::{NEVER, Seals};
 use super::slot::{Disagreed, Slot};
@@ -201,9 +201,12 @@ impl Witnesses {
 impl Denied {
     fn print(&self, print: &mut Print) {
         // The paths follow from the entries.
-        let Self { paths: _, wave, probes, last, asked, given, at_once, tries, next } = self;
-        print.plain(&(wave, probes, last, asked, given, at_once, tries));
-        print.until(*next);
+        let Self { paths: _, wave, heard, probes, last, at_once, tries, probing } = self;
+        print.plain(&(wave, heard, probes, last, at_once, tries));
+        match probing {
+            Probing::Waiting(at) => print.until(*at),
+            Probing::Asked { given } => print.plain(given),
+        }
     }
 }
 

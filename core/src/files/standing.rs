@@ -105,7 +105,7 @@ impl Files {
     /// what the probes of a wave bring.
     pub fn all_tried(&self, tries: u32) -> bool {
         self.all(Standing::Aside).all(|(path, entry)| match &entry.hold {
-            Some(Hold::Aside { tries: n, .. }) => *n >= tries || self.denied.holds(path),
+            Some(Hold::Aside { tries: n, .. }) => *n >= tries || self.denied.holds_rightly(path),
             _ => false,
         })
     }

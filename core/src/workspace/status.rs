@@ -179,7 +179,7 @@ impl Workspace {
             .iter()
             .find_map(|(id, gate)| gate.paused_until(now.tick).map(|until| (until - now.tick, id)))
         {
-            waits.push(format!("the server asked to wait, {place} more"));
+            waits.push(format!("the gate to the server is closed, {place} more"));
         }
         if let Some(until) = self.files.disk_paused() {
             waits.push(format!("the disk is in trouble, {} more", until - now.tick));

@@ -87,6 +87,8 @@ pub struct Lab {
     pub exited: Option<Exit>,
     /// Nothing can be looked at.
     pub disk_denies: bool,
+    /// Modes do not change on this disk.
+    pub without_modes: bool,
     /// The story so far.
     pub story: String,
     /// Every effect, for exact assertions.
@@ -128,6 +130,7 @@ impl Lab {
             asked: VecDeque::new(),
             exited: None,
             disk_denies: false,
+            without_modes: false,
             story: String::new(),
             effects: vec![],
             hold: None,
@@ -271,6 +274,7 @@ impl Lab {
                 Answer::Cleaned { removed: (before - self.blobs.len()) as u32 }
             }
             DiskOp::Look { path, known, writable } => {
+                let writable = writable.filter(|_| !self.without_modes);
                 if let (Some((_, known)), Some(stamp)) = (known, self.stamps.get_mut(path.as_str()))
                     && known == *stamp
                 {
@@ -279,6 +283,7 @@ impl Lab {
                 Answer::Looked(self.found(path.as_str()))
             }
             DiskOp::Place { path, blob, expect, keep, writable } => {
+                let writable = writable || self.without_modes;
                 let path = path.as_str();
                 let there = self.disk.get(path).copied();
                 if there.is_some() != expect.is_some() {
@@ -455,7 +460,7 @@ impl Lab {
         Self::exactly(WorkspaceConfig::default()).brought_in_step_with(files)
     }
 
-    fn brought_in_step_with(self, files: &[(&str, u8)]) -> Self {
+    pub fn brought_in_step_with(self, files: &[(&str, u8)]) -> Self {
         let mut lab = self.start();
         lab.answer("tip", tip(100));
         let call = lab.export(files);

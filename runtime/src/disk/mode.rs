@@ -5,9 +5,11 @@ use std::io;
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, MetadataExt, OpenOptions, Permissions, PermissionsExt};
+use landfall_core::fault::Fault;
 use landfall_core::files::entry::{Found, Stamp};
 use landfall_core::hash::ContentHash;
 
+use super::fault;
 use super::tree::{look_at, stamp};
 
 /// Looks at a name in a directory. If what is there is known by its stamp, changes its mode.
@@ -24,20 +26,30 @@ pub(super) fn look_and_set(
     }
     let mut options = OpenOptions::new();
     options.read(true).follow(FollowSymlinks::No);
-    let now = set(&dir.open_with(name, &options)?, writable)?;
+    let file = dir.open_with(name, &options)?;
+    if stamp(&file.metadata()?) != before {
+        // Somebody has just put another there, which is theirs.
+        return look_at(dir, name, None);
+    }
+    let now = set(&file, writable)?;
     // Somebody may have saved it in between: then it is hashed.
     let rest = Stamp { ctime_ns: now.ctime_ns, writable: now.writable, ..before };
     look_at(dir, name, (now == rest).then_some((hash, now)))
 }
 
 /// Changes the mode of a file, if it says something else. Answers its stamp.
+///
+/// Nothing is done where the file has other names, which may be a person's, and where the file
+/// system has no modes or the file is another user's: the bytes are right all the same.
 pub(super) fn set(file: &File, writable: bool) -> io::Result<Stamp> {
     let metadata = file.metadata()?;
-    if stamp(&metadata).writable == writable {
+    if stamp(&metadata).writable == writable || metadata.nlink() > 1 {
         return Ok(stamp(&metadata));
     }
     let mode = metadata.mode() & 0o7777;
     let mode = if writable { mode | 0o200 } else { mode & !0o222 };
-    file.set_permissions(Permissions::from_mode(mode))?;
-    Ok(stamp(&file.metadata()?))
+    match file.set_permissions(Permissions::from_mode(mode)) {
+        Err(why) if matches!(fault(&why), Fault::DiskReadOnly | Fault::DiskFull) => Err(why),
+        _ => Ok(stamp(&file.metadata()?)),
+    }
 }

@@ -18,6 +18,7 @@ use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
 use super::aside::TRASH;
+use super::mode;
 use super::place::{prune, rename};
 use super::tree::{open_below, split};
 
@@ -107,6 +108,8 @@ fn restore(root: &Dir, from: &Dir, path: &str) -> io::Result<()> {
     let (dirs, name) = split(path);
     let here = open_below(from, dirs, false)?;
     let there = open_below(root, dirs, true)?;
+    // What comes back is the person's.
+    mode::set(&here.open(name)?, true)?;
     rename(&here, name, &there, name, RenameFlags::NOREPLACE)?;
     prune(from, dirs);
     Ok(())

@@ -53,7 +53,7 @@ pub fn files(root: &Path) -> Result<BTreeMap<String, FileState>, StoreError> {
         let denied = matches!(row.hold, Some(Hold::Aside { why: Fault::Forbidden, .. }));
         let Some(base) = &row.base else {
             if denied {
-                files.insert(path.to_string(), FileState::denied());
+                files.insert(path.as_str().into(), FileState::denied());
             }
             continue;
         };
@@ -78,7 +78,7 @@ pub fn files(root: &Path) -> Result<BTreeMap<String, FileState>, StoreError> {
         let revision = revision.0.clone();
         let state =
             FileState { revision, dirty, denied, readonly, status, hold, write_denied: false };
-        files.insert(path.to_string(), state);
+        files.insert(path.as_str().into(), state);
     }
     Ok(files)
 }

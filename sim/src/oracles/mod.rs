@@ -315,6 +315,8 @@ impl Oracles {
         self.rule(Oracle::Calls, ruling);
         let ruling = self.manners.wanted(now, effect);
         self.rule(Oracle::Manners, ruling);
+        let ruling = modes::Modes::wanted(effect);
+        self.rule(Oracle::Modes, ruling);
         let ruling = root::wanted(effect);
         self.rule(Oracle::RootSafe, ruling);
         let ruling = self.brake.wanted(now, effect, store);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use landfall_core::effect::{DiskOp, Effect};
 use landfall_core::path::RemotePath;
 
 use super::Ruling;
@@ -21,10 +22,18 @@ impl Modes {
         self.opened.clear();
     }
 
+    pub(super) fn wanted(effect: &Effect) -> Ruling {
+        match effect {
+            Effect::Disk { op: DiskOp::Place { path, writable: true, .. }, .. } => wrong(path),
+            Effect::Disk { op: DiskOp::Place { .. }, .. } => Ok(1),
+            _ => Ok(0),
+        }
+    }
+
     pub(super) fn moved(&mut self, moved: &Moved) -> Ruling {
         let Place::At(path) = &moved.place else { return Ok(0) };
         match (moved.by, moved.after) {
-            (Who::Person, _) => {
+            (Who::Person, Some(Node::File(_))) => {
                 self.opened.insert(path.clone());
                 Ok(0)
             }
