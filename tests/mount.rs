@@ -42,6 +42,11 @@ fn terminate(child: &std::process::Child) {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
 }
 
+fn is_read_only(place: &Place, file: &str) -> bool {
+    let metadata = std::fs::metadata(place.path("mirror").join(file)).unwrap();
+    metadata.permissions().readonly()
+}
+
 async fn mounted(place: &Place, server: &Running) {
     let (code, output) = run(place.mount(server, &["--once"])).await;
     assert_eq!(code, 0, "{output}");
@@ -70,6 +75,9 @@ async fn a_directory_that_has_the_files_is_adopted_and_not_downloaded() {
     }
     mounted(&place, &server).await;
     assert_eq!(place.files(), remote(&server));
+    for path in ["docs/a.md", "docs/deep/er/b.bin", "c.txt"] {
+        assert!(is_read_only(&place, path), "{path}: nothing is written back, adopted or placed");
+    }
     let read: Vec<String> = server.log().deliveries().into_iter().map(|file| file.path).collect();
     assert_eq!(read, ["/c.txt"], "only what the listing does not prove");
     assert_eq!(server.log().by_route().get(&Route::Export), None);
@@ -110,6 +118,7 @@ async fn a_mount_follows_and_stops_within_five_seconds() {
     let (code, output) = run(place.landfall(&["undo", "--local-dir", &dir])).await;
     assert_eq!((code, output.contains("restored docs/a.md")), (0, true), "{output}");
     assert_eq!(std::fs::read(place.path("mirror/docs/a.md")).unwrap(), b"# hello a\n");
+    assert!(!is_read_only(&place, "docs/a.md"), "what comes back is the person's");
     let (code, output) = run(place.landfall(&["undo", "--local-dir", &dir, "--list"])).await;
     assert_eq!((code, output.as_str()), (0, "the trash is empty\n"));
 }
