@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use landfall_core::effect::{Effect, Request};
-use landfall_core::event::{Event, Outcome, Part};
+use landfall_core::event::{Answer, Event, Outcome, Part};
 use landfall_core::fault::Fault;
 use landfall_core::id::CallId;
 use landfall_core::path::RemotePath;
@@ -23,8 +23,13 @@ pub(super) struct Manners {
     listings: VecDeque<Tick>,
     /// Requests since the server refused the token, and nothing but that, by minutes.
     refused: Option<(Tick, u32)>,
-    /// When the count of 403s was begun, and how many there were since then.
+    /// When the count of 403s was begun, and how many there were since then that no news of the
+    /// file had led to.
     denied: (Tick, u32),
+    /// Files that the feed or a listing told of since they were last refused.
+    news: BTreeSet<String>,
+    /// Files that are asked for alone.
+    alone: BTreeMap<CallId, String>,
     /// When the count of reads was begun, and the reads of each path since then.
     reads: (Tick, BTreeMap<RemotePath, u32>),
 }
@@ -54,6 +59,8 @@ impl Manners {
             listings: VecDeque::new(),
             refused: None,
             denied: (Tick(0), 0),
+            news: BTreeSet::new(),
+            alone: BTreeMap::new(),
             reads: (Tick(0), BTreeMap::new()),
         }
     }
@@ -66,6 +73,8 @@ impl Manners {
         self.listings.clear();
         self.refused = None;
         self.denied.1 = 0;
+        self.news.clear();
+        self.alone.clear();
         self.reads.1.clear();
     }
 
@@ -75,7 +84,10 @@ impl Manners {
             self.under_way.remove(call);
             self.refused = None;
         }
-        if is_forbidden(event) {
+        self.hear_news(event);
+        if let Some(path) = self.refused_path(event)
+            && !self.news.remove(&path)
+        {
             if self.denied.0 + Ms::mins(10) <= now {
                 self.denied = (now, 0);
             }
@@ -97,6 +109,35 @@ impl Manners {
         if let Outcome::Failed { why: Fault::Throttled, retry_after: Some(after), .. } = outcome {
             let after = Ms(after.0.clamp(1_000, 60_000));
             self.pause = self.pause.max(now + after);
+        }
+    }
+
+    fn hear_news(&mut self, event: &Event) {
+        match event {
+            Event::Part { part: Part::Event { event, .. }, .. } => {
+                self.news.insert(event.path.clone());
+            }
+            Event::Part { part: Part::Entries(entries), .. } => {
+                self.news.extend(entries.iter().map(|entry| entry.path.clone()));
+            }
+            Event::Done { outcome: Outcome::Ok(Answer::Events { events, .. }), .. } => {
+                self.news.extend(events.iter().map(|event| event.path.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// The file that may not be read.
+    fn refused_path(&mut self, event: &Event) -> Option<String> {
+        match event {
+            Event::Part { part: Part::Refused { path, why: Fault::Forbidden, .. }, .. } => {
+                Some(path.clone())
+            }
+            Event::Done { call, outcome } => {
+                let path = self.alone.remove(call)?;
+                matches!(outcome, Outcome::Failed { why: Fault::Forbidden, .. }).then_some(path)
+            }
+            _ => None,
         }
     }
 
@@ -156,6 +197,9 @@ impl Manners {
     pub(super) fn wanted(&mut self, now: Tick, effect: &Effect) -> Ruling {
         let call = match effect {
             Effect::Ask { call, request, .. } => {
+                if let Request::Read { path } = request {
+                    self.alone.insert(*call, path.as_str().into());
+                }
                 self.listing(now, request)?;
                 self.token(now)?;
                 self.read(now, request)?;
@@ -203,13 +247,5 @@ impl Manners {
             ));
         }
         Ok(1)
-    }
-}
-
-fn is_forbidden(event: &Event) -> bool {
-    match event {
-        Event::Part { part: Part::Refused { why, .. }, .. }
-        | Event::Done { outcome: Outcome::Failed { why, .. }, .. } => *why == Fault::Forbidden,
-        _ => false,
     }
 }
