@@ -43,7 +43,7 @@ const REFUSED: u32 = 12;
 
 /// So often may files be asked for in ten minutes that may not be read: each once, when a wave
 /// begins, and a few again.
-const DENIED: u32 = 150;
+const DENIED: u32 = 220;
 
 /// So often may one file be read in ten minutes.
 const READS: u32 = 60;
