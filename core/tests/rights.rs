@@ -130,11 +130,33 @@ fn once_tries_what_was_refused_before_it_gives_up() {
 }
 
 #[test]
+fn once_does_not_count_the_tries_of_an_earlier_run() {
+    let mut lab = Lab::in_step_with(&[("/f00", 1)]);
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/f00", 100)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    for _ in 0..8 {
+        lab.wait(Ms::mins(1));
+        lab.quiet_feed_if_asked();
+        reads(&mut lab, false);
+    }
+    lab.config.workspaces[0].1.once = true;
+    lab.boot(Boot::Same, LastExit::Clean);
+    for _ in 0..10 {
+        lab.wait(Ms::secs(1));
+        lab.quiet_feed_if_asked();
+        reads(&mut lab, true);
+    }
+    assert_eq!(lab.exited, Some(Exit::InStep), "{}", lab.story);
+}
+
+#[test]
 fn each_file_that_waits_is_listed_once() {
     let mut lab = denied();
-    for _ in 0..20 {
+    // A probe comes before the file's own time, and its answer, too.
+    for _ in 0..60 {
         reads(&mut lab, false);
-        lab.wait(Ms::mins(1));
+        lab.wait(Ms::secs(5));
         lab.quiet_feed_if_asked();
         let listed: Vec<_> = lab.status().set_aside.into_iter().map(|(path, _)| path).collect();
         let mut once = listed.clone();
