@@ -79,7 +79,7 @@ impl Breaker {
     }
 
     /// The server answered, about whatever it was.
-    pub fn succeeded(&mut self, _call: CallId) {
+    pub fn succeeded(&mut self) {
         *self = Self::default();
     }
 
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(breaker.opens_at(Tick(6)), Some(Tick(30_005)));
         breaker.sent(call(6));
         assert_eq!(breaker.opens_at(Tick(30_006)), None, "only one is tried");
-        breaker.succeeded(call(6));
+        breaker.succeeded();
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 

@@ -138,7 +138,7 @@ impl Gate {
         if self.in_flight.remove(&call).is_some() {
             self.throttles = 0;
             self.credentials.accepted();
-            self.breaker.succeeded(call);
+            self.breaker.succeeded();
         }
     }
 
@@ -183,7 +183,7 @@ impl Gate {
             self.throttles = 0;
             self.credentials.accepted();
             self.grow();
-            return self.breaker_says(|b| b.succeeded(call));
+            return self.breaker_says(|b| b.succeeded());
         };
         if why.was_answered() && *why != Fault::Unauthorized {
             self.credentials.accepted();
@@ -226,7 +226,7 @@ impl Gate {
             // The server answered about this one thing: the server is well.
             _ if *blame == Blame::Payload => {
                 self.grow();
-                self.breaker_says(|b| b.succeeded(call))
+                self.breaker_says(|b| b.succeeded())
             }
             _ => {
                 if let Some(asked) = retry_after {

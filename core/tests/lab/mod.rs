@@ -509,3 +509,43 @@ pub fn link_failed() -> Outcome {
 }
 
 pub const STORE: StoreId = StoreId(0);
+
+/// A look at a path.
+pub fn is_look(effect: &Effect) -> bool {
+    matches!(effect, Effect::Disk { op: DiskOp::Look { .. }, .. })
+}
+
+/// Anything the disk is asked.
+pub fn is_disk(effect: &Effect) -> bool {
+    matches!(effect, Effect::Disk { .. })
+}
+
+/// Rows to be stored.
+pub fn is_commit(effect: &Effect) -> bool {
+    matches!(effect, Effect::Commit { .. })
+}
+
+/// A file to be taken away.
+pub fn is_remove(effect: &Effect) -> bool {
+    matches!(effect, Effect::Disk { op: DiskOp::Remove { .. }, .. })
+}
+
+/// `n` files, `/f00` and on.
+pub fn names(n: u8) -> Vec<(String, u8)> {
+    (0..n).map(|n| (format!("/f{n:02}"), n + 1)).collect()
+}
+
+/// A mirror of `n` files that is in step.
+pub fn mirror_of(config: WorkspaceConfig, n: u8) -> Lab {
+    let files = names(n);
+    let named: Vec<(&str, u8)> = files.iter().map(|(path, n)| (path.as_str(), *n)).collect();
+    let mut lab = Lab::with(config).start();
+    lab.answer("tip", tip(100));
+    let call = lab.export(&named);
+    lab.done(call, Answer::Exported);
+    lab.page(&[], None, Some(u64::from(n)));
+    lab.quiet_feed();
+    lab.wait(Ms::secs(3));
+    assert!(lab.status().in_step, "{}", lab.story);
+    lab
+}

@@ -1,0 +1,298 @@
+//! What listings, exports and events prove: a feed that is lost, a listing that is short, a read
+//! that is older than the feed.
+mod lab;
+use lab::*;
+use landfall_core::config::{MaxDelete, WorkspaceConfig};
+use landfall_core::event::{Answer, Event, Outcome, Part};
+use landfall_core::time::Ms;
+
+#[test]
+fn the_brake_on_deletes_holds_after_a_restart() {
+    let config = WorkspaceConfig { max_delete: MaxDelete::Files(5), ..Default::default() };
+    let mut lab = mirror_of(config, 40);
+    lab.hold = Some(is_look);
+    lab.kill();
+    lab.wait(Ms(1));
+    let events = (0..40).map(|n| deleted(101 + n, &format!("/f{n:02}"))).collect();
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    while !lab.held.is_empty() {
+        lab.release();
+    }
+    lab.wait(Ms::secs(2));
+    assert_eq!(lab.disk.len(), 40, "{} files were trashed past a limit of 5", lab.trash.len());
+}
+
+#[test]
+fn a_hold_ends_when_the_file_is_back() {
+    let config = WorkspaceConfig { max_delete: MaxDelete::Files(1), ..Default::default() };
+    let mut lab = mirror_of(config, 4);
+    lab.wait(Ms::secs(40));
+    let events = (0..2).map(|n| deleted(101 + n, &format!("/f{n:02}"))).collect();
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms::secs(2));
+    assert_eq!(lab.status().brakes.len(), 1);
+    // The server takes it back.
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(103, "/f00", 1), updated(104, "/f01", 2)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms::secs(40));
+    assert!(lab.status().in_step);
+    // Later one of them is deleted, which needs no person.
+    lab.answer(
+        "events",
+        Outcome::Ok(Answer::Events { events: vec![deleted(105, "/f00")], next: None }),
+    );
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.trash, ["/f00"], "held: {:?}", lab.status().brakes);
+}
+
+#[test]
+fn a_feed_that_is_lost_again_and_again_does_not_spin() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    let (began, trees) = (lab.now.tick, lab.sent("tree"));
+    for _ in 0..50 {
+        if !lab.asked.iter().any(|(_, r)| show(r).starts_with("events")) {
+            break;
+        }
+        lab.answer("events", refused(410, "gone", ""));
+        if lab.asked.iter().any(|(_, r)| show(r) == "tip") {
+            lab.answer("tip", tip(100));
+        }
+        lab.page(&[listed("/a", 1)], None, Some(1));
+        lab.wait(Ms(1));
+    }
+    let walks = lab.sent("tree") - trees;
+    assert!(walks < 5, "{walks} traversals in {}", lab.now.tick - began);
+}
+
+#[test]
+fn a_feed_that_is_lost_does_not_keep_a_long_walk_from_its_end() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", tip(100));
+    lab.answer("export", refused(413, "", ""));
+    // Ten pages of 10 s each.
+    let mut page = 0;
+    for _ in 0..200 {
+        lab.wait(Ms::secs(10));
+        if lab.asked.iter().any(|(_, r)| show(r).starts_with("events")) {
+            lab.answer("events", refused(410, "gone", ""));
+            page = 0;
+        }
+        if lab.asked.iter().any(|(_, r)| show(r) == "tip") {
+            lab.answer("tip", tip(100));
+        }
+        if lab.asked.iter().any(|(_, r)| show(r).starts_with("tree")) {
+            page += 1;
+            let next = format!("c{page}");
+            lab.page(&[listed("/a", 1)], (page < 10).then_some(next.as_str()), Some(1));
+        }
+        if lab.asked.iter().any(|(_, r)| show(r).starts_with("read")) {
+            lab.read("/a", 1);
+        }
+    }
+    assert!(lab.mirror_row().believed, "no traversal ended in 2000 s");
+}
+
+#[test]
+fn a_read_that_is_older_than_the_feed_is_not_in_step() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    lab.answer(
+        "events",
+        Outcome::Ok(Answer::Events { events: vec![updated(101, "/a", 2)], next: None }),
+    );
+    // A replica that lags by ten seconds answers with the version before.
+    lab.read("/a", 1);
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(15));
+    lab.read("/a", 1);
+    lab.wait(Ms::secs(4));
+    assert!(!lab.status().in_step, "the feed says rev_2, the disk has rev_1\n{}", lab.story);
+}
+
+#[test]
+fn a_bad_name_that_is_deleted_is_no_trouble() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    lab.answer(
+        "events",
+        Outcome::Ok(Answer::Events { events: vec![deleted(101, "/../x")], next: None }),
+    );
+    lab.wait(Ms::secs(3));
+    assert!(lab.status().in_step, "{:?}", lab.status().reason);
+}
+
+#[test]
+fn an_export_that_repeats_a_file_is_not_complete() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", tip(100));
+    let call = lab.export(&[("/a", 1), ("/a", 1)]);
+    lab.done(call, Answer::Exported);
+    lab.page(&[], None, Some(2));
+    lab.wait(Ms(1));
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(3));
+    assert!(!lab.mirror_row().complete, "one file of two\n{}", lab.story);
+}
+
+#[test]
+fn two_empty_listings_do_not_download_everything_again() {
+    let files = names(40);
+    let mut lab = mirror_of(WorkspaceConfig::default(), 40);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(100));
+    lab.page(&[], None, None);
+    lab.wait(Ms(1));
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(61));
+    lab.quiet_feed_if_asked();
+    lab.page(&[], None, None);
+    let mut read = 0;
+    for _ in 0..50 {
+        let Some(at) = lab.asked.iter().position(|(_, r)| show(r).starts_with("read")) else {
+            break;
+        };
+        let (call, request) = lab.asked.remove(at).unwrap();
+        let paths: Vec<String> = match request {
+            landfall_core::effect::Request::ReadMany { paths } => {
+                paths.iter().map(|p| p.to_string()).collect()
+            }
+            landfall_core::effect::Request::Read { path } => vec![path.to_string()],
+            _ => vec![],
+        };
+        let single = paths.len() == 1;
+        for (i, path) in paths.iter().enumerate() {
+            read += 1;
+            let n = files.iter().find(|(p, _)| p == path).unwrap().1;
+            let got = lab.fetched(call, i as u32, path, n);
+            if single {
+                lab.done(call, Answer::Read(got));
+            } else {
+                lab.part(call, Part::File(got));
+            }
+        }
+        if !single {
+            lab.done(call, Answer::ReadMany);
+        }
+    }
+    assert!(read <= 8, "{read} of 40 files that are durably here were read in full");
+}
+
+#[test]
+fn a_broken_link_does_not_split_every_bulk_read_for_ever() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", tip(100));
+    lab.answer("export", refused(413, "", ""));
+    let files = names(120);
+    let all: Vec<_> = files.iter().map(|(path, n)| listed(path, *n)).collect();
+    lab.page(&all, None, Some(120));
+    let mut split = vec![];
+    let (mut singles, mut many) = (0, 0);
+    for _ in 0..400 {
+        lab.wait(Ms(50));
+        lab.quiet_feed_if_asked();
+        let Some(at) = lab.asked.iter().position(|(_, r)| show(r).starts_with("read")) else {
+            continue;
+        };
+        let (call, request) = lab.asked.remove(at).unwrap();
+        match request {
+            landfall_core::effect::Request::Read { path } => {
+                singles += usize::from(split.contains(&path.to_string()));
+                let n = files.iter().find(|(p, _)| *p == path.to_string()).unwrap().1;
+                let got = lab.fetched(call, 0, path.as_str(), n);
+                lab.done(call, Answer::Read(got));
+            }
+            landfall_core::effect::Request::ReadMany { paths } => {
+                many += 1;
+                split.extend(paths.iter().map(|p| p.to_string()));
+                lab.step(Event::Done { call, outcome: link_failed() });
+            }
+            _ => {}
+        }
+    }
+    assert!(singles == 0, "{many} broken links made {singles} single reads");
+}
+
+#[test]
+fn deletes_while_it_is_listed_do_not_make_a_listing_short() {
+    let config = WorkspaceConfig { interval: Ms::secs(1), ..Default::default() };
+    let mut lab = Lab::with(config).start();
+    lab.answer("tip", tip(100));
+    lab.answer("export", refused(413, "", ""));
+    let mut event = 101;
+    let settle = |lab: &mut Lab| {
+        for _ in 0..40 {
+            lab.wait(Ms(100));
+            lab.quiet_feed_if_asked();
+            while lab.asked.iter().any(|(_, r)| show(r).starts_with("read /a")) {
+                lab.read("/a", 1);
+            }
+            for n in 0..9 {
+                while lab.asked.iter().any(|(_, r)| show(r) == format!("read /f{n}")) {
+                    lab.read(&format!("/f{n}"), 2);
+                }
+            }
+        }
+    };
+    for round in 0..6u64 {
+        // The first page of the listing counts 10; before the last page some are deleted.
+        lab.page(&[listed("/a", 1)], Some("/a"), Some(10));
+        let call = lab.request("tree");
+        let gone = round % 3 + 1;
+        let rest: Vec<_> = (0..9 - gone).map(|n| listed(&format!("/f{n}"), 2)).collect();
+        let events: Vec<_> =
+            (0..gone).map(|n| deleted(event + n, &format!("/f{}", 8 - n))).collect();
+        event += gone;
+        lab.wait(Ms::secs(2));
+        lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+        lab.part(call, Part::Entries(rest));
+        lab.done(call, Answer::Listed { next: None, total: None });
+        settle(&mut lab);
+        if lab.mirror_row().believed {
+            break;
+        }
+        for _ in 0..700 {
+            if lab.asked.iter().any(|(_, r)| show(r).starts_with("tree")) {
+                break;
+            }
+            lab.wait(Ms::secs(1));
+            lab.quiet_feed_if_asked();
+        }
+    }
+    assert!(
+        lab.mirror_row().believed,
+        "{}",
+        lab.story.lines().filter(|l| !l.contains("events")).collect::<Vec<_>>().join("\n")
+    );
+}
+
+#[test]
+fn a_frontier_brake_does_not_collect_tombstones() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", tip(100));
+    lab.answer("export", refused(413, "", ""));
+    for start in [0, 30_000] {
+        let dirs: Vec<_> = (start..start + 30_000)
+            .map(|n| landfall_core::wire::TreeEntry {
+                kind: "dir".into(),
+                ..listed(&format!("/a/b/d{n}"), 1)
+            })
+            .collect();
+        let call = lab.request("tree");
+        lab.part(call, Part::Entries(dirs));
+        let next = (start == 0).then(|| "c".into());
+        lab.done(call, Answer::Listed { next, total: None });
+    }
+    assert_eq!(lab.status().brakes.len(), 1);
+    lab.kill();
+    lab.wait(Ms(1));
+    lab.page(&[], None, None);
+    assert!(
+        lab.status().brakes.is_empty(),
+        "the brake is on again: {:?} {}",
+        lab.status().brakes,
+        lab.status().reason
+    );
+}
