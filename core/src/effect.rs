@@ -133,7 +133,7 @@ pub enum Request {
 /// What can be done to a mirror's directory.
 ///
 /// The machine never has two operations under way whose paths are the same or lie above one
-/// another.
+/// another, but for scans, which change nothing.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum DiskOp {
     /// Remove every staged blob of an earlier run. Answer: `Cleaned`.
@@ -148,6 +148,13 @@ pub enum DiskOp {
         /// Whether its owner is to be allowed to write it from now on. Done only if its stamp
         /// equals that of `known`; the answer has the stamp after it.
         writable: Option<bool>,
+    },
+    /// What is in this directory? Names and stamps, and nothing is hashed or opened. It may be
+    /// done while other operations are: it is a hint, and what differs from what is known is
+    /// looked at. Answer: `Scanned`.
+    Scan {
+        /// The directory; `None` for the root of the mirror.
+        dir: Option<RemotePath>,
     },
     /// Put a blob at a path, and make the directories above it. Answer: `Placed`, or
     /// `Occupied` if nothing was done.

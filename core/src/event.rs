@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Blame, Fault};
-use crate::files::entry::{Found, Stamp};
+use crate::files::entry::{Found, Seen, Stamp};
 use crate::hash::ContentHash;
 use crate::id::{BlobId, CallId, CommitSeq, EventId, Revision, StoreId};
+use crate::path::RemotePath;
 use crate::row::StoredRow;
 use crate::time::Ms;
 use crate::wire::{FeedEvent, TreeEntry};
@@ -180,6 +181,9 @@ pub enum Answer {
     },
     /// What is at the path.
     Looked(Found),
+    /// What is in the directory, but for names that no remote path can have, and what belongs
+    /// to the mirror itself. Nothing, if there is no such directory.
+    Scanned(Vec<(RemotePath, Seen)>),
     /// The blob is at the path.
     Placed {
         /// Of the placed file.

@@ -98,6 +98,14 @@ impl RemotePath {
         })
     }
 
+    /// The entry of `dir` that this path is, or lies below. None, if it does not lie below `dir`.
+    pub fn entry_of(&self, dir: &str) -> Option<&str> {
+        let dir = dir.strip_suffix('/').unwrap_or(dir);
+        let rest = self.0.strip_prefix(dir)?.strip_prefix('/')?;
+        let length = rest.find('/').unwrap_or(rest.len());
+        Some(&self.0[..dir.len() + 1 + length])
+    }
+
     /// Whether this path lies below `dir`. A path does not lie below itself.
     pub fn is_below(&self, dir: &str) -> bool {
         let dir = dir.strip_suffix('/').unwrap_or(dir);
@@ -206,6 +214,11 @@ mod tests {
         let path = RemotePath::parse("/a/b/c").unwrap();
         assert_eq!(path.ancestors().collect::<Vec<_>>(), ["/a/b", "/a"]);
         assert!(path.is_below("/a/b") && path.is_below("/a") && path.is_below("/"));
+        assert_eq!(path.entry_of("/"), Some("/a"));
+        assert_eq!(path.entry_of("/a"), Some("/a/b"));
+        assert_eq!(path.entry_of("/a/b"), Some("/a/b/c"));
+        assert_eq!(path.entry_of("/ab"), None);
+        assert_eq!(path.entry_of("/a/b/c"), None);
         assert!(!path.is_below("/a/b/c") && !path.is_below("/a/bc") && !path.is_below("/ab"));
     }
 

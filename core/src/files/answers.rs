@@ -82,6 +82,10 @@ impl Files {
             Job::Clean | Job::Drop => {
                 self.jobs.remove(&call);
             }
+            Job::Scan => {
+                self.jobs.remove(&call);
+                self.scan_done(cx, outcome);
+            }
             Job::Look(path) => {
                 self.disk_done(call, &path);
                 self.look_done(cx, &path, outcome);

@@ -42,6 +42,7 @@ impl Files {
         self.seals.start(sealed);
         self.issue_clean(cx);
         let mut suspects = 0;
+        let mut cold = false;
         let mut held = Vec::new();
         let mut waiting = Vec::new();
         let mut doubtful = Vec::new();
@@ -64,6 +65,11 @@ impl Files {
                 }
             }
             suspects += u64::from(slot.unsealed_at_boot);
+            // A stamp says enough of those, and the scan brings them all.
+            slot.cold = slot.entry.proof.is_some()
+                && slot.entry.placing.is_none()
+                && !slot.unsealed_at_boot;
+            cold |= slot.cold;
             match slot.entry.hold {
                 Some(Hold::MaxDelete) => held.push(path.clone()),
                 Some(Hold::Aside { again, .. }) if patient => {
@@ -71,6 +77,9 @@ impl Files {
                 }
                 _ => {}
             }
+        }
+        if cold {
+            self.scan.begin();
         }
         for (path, due) in waiting {
             self.wait(&path, due);

@@ -81,6 +81,15 @@ pub enum Found {
     Odd(Odd),
 }
 
+/// What a scan sees of a name, without opening it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Seen {
+    /// A file.
+    File(Stamp),
+    /// Something that is no file.
+    Odd(Odd),
+}
+
 /// What can stand in the way of a file.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Odd {

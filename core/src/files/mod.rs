@@ -27,6 +27,7 @@ use crate::timers::Why;
 use denied::Denied;
 use entry::{Doing, Entry, Hold, Local, Ordinal, Remote};
 use plan::{Action, Rule, SyncMode, plan};
+use scan::Scan;
 use seal::Seals;
 use slot::Slot;
 use witnesses::Witnesses;
@@ -39,6 +40,7 @@ pub mod entry;
 mod land;
 pub mod plan;
 pub(crate) mod print;
+mod scan;
 pub mod seal;
 mod slot;
 mod standing;
@@ -75,6 +77,7 @@ const DISK_PAUSE: Backoff = Backoff { base: Ms::secs(2), cap: Ms::secs(60) };
 enum Job {
     Clean,
     Look(RemotePath),
+    Scan,
     SetMode(RemotePath),
     Read(RemotePath),
     ReadMany(BTreeSet<RemotePath>),
@@ -94,6 +97,7 @@ pub struct Files {
     counts: BTreeMap<Standing, u64>,
     based: u64,
     jobs: BTreeMap<CallId, Job>,
+    scan: Scan,
 
     to_look: BTreeSet<RemotePath>,
     to_fetch: BTreeSet<RemotePath>,
@@ -152,6 +156,7 @@ impl Files {
             counts: BTreeMap::new(),
             based: 0,
             jobs: BTreeMap::new(),
+            scan: Scan::default(),
             to_look: BTreeSet::new(),
             to_fetch: BTreeSet::new(),
             to_place: BTreeSet::new(),
@@ -293,6 +298,8 @@ impl Files {
             Action::Rest => self.rest(cx, path, rule),
             Action::Adopt => self.adopt(cx, path),
             Action::Forget => self.forget(cx, path),
+            // The scan will come by.
+            Action::LookLocal if slot.cold => self.stand(path, Standing::Working),
             Action::LookLocal => self.enter(Set::Look, path),
             // Where modes can not be kept, that is no trouble of the file.
             Action::SetMode { .. } if slot.mode_refused => self.rest(cx, path, Rule::InStep),

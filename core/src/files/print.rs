@@ -47,6 +47,7 @@ impl Files {
             counts: _,
             based: _,
             jobs,
+            scan,
             // These follow from slots and jobs.
             to_look: _,
             to_fetch: _,
@@ -93,6 +94,7 @@ impl Files {
                 Job::Remove(path, did) => print.plain(&(5u8, path, did)),
                 Job::SetMode(path) => print.plain(&(8u8, path)),
                 Job::Drop => print.plain(&6u8),
+                Job::Scan => print.plain(&9u8),
                 Job::Seal(number) => {
                     print.plain(&7u8);
                     seals.print_number(print, *number);
@@ -100,6 +102,7 @@ impl Files {
             }
         });
         print.plain(&(mode, max_delete, reads_at_once, to_remove, deletes, unreadable));
+        scan.print(print);
         gathered.print(print);
         print.maybe(tombstones.as_ref(), |print, deleted| {
             for (path, at) in deleted {
@@ -128,11 +131,12 @@ impl Slot {
             alone,
             mode_refused,
             mark,
+            cold,
             // It follows from the rest.
             queued: _,
         } = self;
         entry.print(print, origin, seals);
-        print.plain(&(*standing as u8, unsealed_at_boot, alone, mode_refused));
+        print.plain(&(*standing as u8, unsealed_at_boot, alone, mode_refused, cold));
         print.maybe(*due, Print::until);
         print.maybe(*removal, |print, seal| seals.print_number(print, seal));
         print.maybe(disagreed.as_ref(), |print, Disagreed { revision, since, tries }| {

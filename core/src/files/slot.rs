@@ -28,6 +28,8 @@ pub(super) struct Slot {
     pub mode_refused: bool,
     /// The commit that its row was last changed by.
     pub mark: CommitSeq,
+    /// Nobody looked at it since the start, and the scan will come by.
+    pub cold: bool,
     /// It may be in a set of work. In none, where it is false.
     pub queued: bool,
 }
@@ -55,6 +57,7 @@ impl Slot {
         if !remote.is_same_file(&self.entry.remote) {
             // Something new deserves a try at once.
             self.due = None;
+            self.cold = false;
             self.disagreed = None;
             self.lags = None;
             if matches!(self.entry.hold, Some(Hold::Aside { .. })) {
@@ -77,6 +80,7 @@ impl Slot {
             alone: false,
             mode_refused: false,
             mark: CommitSeq::default(),
+            cold: false,
             queued: false,
         }
     }

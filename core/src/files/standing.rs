@@ -98,7 +98,7 @@ impl Files {
         });
         let storing = self.to_store.first().map(|(_, path)| path);
         let later = self.retry.first().map(|(_, path)| path);
-        waiting.chain(reading).chain(storing).min().or(later)
+        waiting.chain(reading).chain(storing).min().or(later).or_else(|| self.coldest())
     }
 
     /// Whether every path that is set aside was tried at least `tries` times, or waits for

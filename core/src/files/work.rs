@@ -34,7 +34,7 @@ impl Files {
         self.tend_wave(cx);
         while self.disk_ops < DISK_AT_ONCE {
             let issued = (!paused && (self.issue_place(cx) || self.issue_remove(cx)))
-                || (!paused && !self.stopping && self.issue_look(cx));
+                || (!paused && !self.stopping && (self.issue_look(cx) || self.issue_scan(cx)));
             if !issued {
                 break;
             }

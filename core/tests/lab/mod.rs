@@ -2,7 +2,7 @@
 //! plays the server. What happened is kept as text that a person can read.
 #![allow(dead_code)]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 
 use landfall_core::Machine;
@@ -10,9 +10,10 @@ use landfall_core::config::{Config, GateConfig, WorkspaceConfig};
 use landfall_core::effect::{DiskOp, Effect, Exit, Request};
 use landfall_core::event::{Answer, Boot, Event, Fetched, LastExit, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::files::entry::{Found, Stamp};
+use landfall_core::files::entry::{Found, Seen, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, CallId, EventId, RemoteId, Revision, StoreId, UnitId};
+use landfall_core::path::RemotePath;
 use landfall_core::row::{Of, Row, RowKey, RowTable, Value};
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Now, Tick, Wall};
@@ -265,6 +266,19 @@ impl Lab {
         }
     }
 
+    fn scan(&self, dir: Option<&RemotePath>) -> Vec<(RemotePath, Seen)> {
+        let dir = dir.map_or("/", RemotePath::as_str);
+        let paths = self.disk.keys().map(|path| RemotePath::parse(path).unwrap());
+        let names: BTreeSet<RemotePath> =
+            paths.filter_map(|path| RemotePath::parse(path.entry_of(dir)?).ok()).collect();
+        let seen = |path: &RemotePath| match self.found(path.as_str()) {
+            Found::File { stamp, .. } => Seen::File(stamp),
+            Found::Odd(odd) => Seen::Odd(odd),
+            Found::Absent => unreachable!("it is there"),
+        };
+        names.into_iter().map(|path| (path.clone(), seen(&path))).collect()
+    }
+
     fn disk_op(&mut self, op: DiskOp) -> Answer {
         match op {
             DiskOp::Clean => {
@@ -282,6 +296,7 @@ impl Lab {
                 }
                 Answer::Looked(self.found(path.as_str()))
             }
+            DiskOp::Scan { dir } => Answer::Scanned(self.scan(dir.as_ref())),
             DiskOp::Place { path, blob, expect, keep, writable } => {
                 let writable = writable || self.without_modes;
                 let path = path.as_str();

@@ -90,7 +90,8 @@ impl TestDisk for Real {
             }
             Puts::File(bytes) => {
                 fs::create_dir_all(file.parent().unwrap()).unwrap();
-                fs::write(file, bytes).unwrap();
+                fs::write(&file, bytes).unwrap();
+                super::tests::made_a_while_ago(&file);
             }
             Puts::Link => {
                 fs::create_dir_all(file.parent().unwrap()).unwrap();

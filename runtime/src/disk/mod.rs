@@ -24,6 +24,7 @@ mod crew;
 mod mode;
 mod names;
 mod place;
+mod scan;
 mod stage;
 mod tree;
 pub mod undo;
@@ -79,8 +80,9 @@ impl Disk {
             DiskOp::Look { path, known, writable } => {
                 self.tree.look(&path, known, writable).map(Answer::Looked)
             }
+            DiskOp::Scan { dir } => self.tree.scan(dir.as_ref()).map(Answer::Scanned),
             DiskOp::Place { path, blob, expect, keep, writable } => {
-                self.stage.set_mode(blob, writable).and_then(|stamp| match expect {
+                self.stage.make_ready(blob, writable).and_then(|stamp| match expect {
                     None => self.place(&path, blob, stamp),
                     Some(expect) => self.replace(call, &path, blob, stamp, expect, keep),
                 })

@@ -38,7 +38,8 @@ pub(super) fn local(path: &str) -> Cow<'_, str> {
     Cow::Owned(short.join("/"))
 }
 
-fn must_shorten(component: &str) -> bool {
+/// Whether no file is here under the name that it has on the server, if it has this one.
+pub(super) fn must_shorten(component: &str) -> bool {
     component.len() > LONGEST || looks_short(component)
 }
 

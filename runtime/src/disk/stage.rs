@@ -9,9 +9,10 @@ use cap_std::fs::{Dir, File, OpenOptions};
 use landfall_core::files::entry::Stamp;
 use landfall_core::hash::ContentHash;
 use landfall_core::id::BlobId;
+use rustix::fs::{Timespec, Timestamps};
 use sha2::{Digest, Sha256};
 
-use super::mode;
+use super::{mode, tree};
 
 /// The stage of one workspace.
 #[derive(Debug)]
@@ -76,8 +77,19 @@ impl Stage {
     }
 
     /// Gives a finished blob the mode that it is to be placed in. Answers its stamp.
-    pub(super) fn set_mode(&self, blob: BlobId, writable: bool) -> io::Result<Stamp> {
-        mode::set(&self.read(blob)?, writable)
+    ///
+    /// What is saved over it from now on gets a later time, so that the stamp proves something.
+    pub(super) fn make_ready(&self, blob: BlobId, writable: bool) -> io::Result<Stamp> {
+        let file = self.read(blob)?;
+        let stamp = mode::set(&file, writable)?;
+        let clock = tree::file_clock_ns();
+        if stamp.mtime_ns < clock {
+            return Ok(stamp);
+        }
+        let before = Timespec { tv_sec: clock / 1_000_000_000 - 1, tv_nsec: 0 };
+        let times = Timestamps { last_access: before, last_modification: before };
+        rustix::fs::futimens(&file, &times)?;
+        Ok(tree::stamp(&file.metadata()?))
     }
 
     /// What a blob holds.

@@ -7,6 +7,7 @@ use landfall_core::path::RemotePath;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 struct Lab {
     dir: tempfile::TempDir,
@@ -196,10 +197,54 @@ fn a_file_that_was_edited_is_not_removed() {
     assert_eq!(lab.read("/a"), "edited");
 }
 
+/// As if it had not been written within this tick of the clock.
+pub(super) fn made_a_while_ago(file: &Path) {
+    let file = fs::File::options().write(true).open(file).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(1)).unwrap();
+}
+
+#[test]
+fn a_stamp_that_is_as_young_as_the_clock_proves_nothing() {
+    let lab = Lab::new();
+    let now = UNIX_EPOCH + Duration::from_nanos(tree::file_clock_ns() as u64 + 60_000_000_000);
+    lab.write("/a", "old");
+    let young = |text: &str| {
+        lab.write("/a", text);
+        let file = fs::File::options().write(true).open(lab.file("/a")).unwrap();
+        file.set_modified(now).unwrap();
+    };
+    let look = |known| lab.perform(DiskOp::Look { path: remote("/a"), known, writable: None });
+    young("old");
+    let Outcome::Ok(Answer::Looked(Found::File { hash: first, stamp })) = look(None) else {
+        panic!()
+    };
+    assert_eq!(first, hash("old"));
+    // The same size, the same time, the same inode.
+    young("new");
+    let Outcome::Ok(Answer::Looked(Found::File { hash: second, .. })) = look(Some((first, stamp)))
+    else {
+        panic!()
+    };
+    assert_eq!(second, hash("new"));
+}
+
+#[test]
+fn a_file_is_placed_with_a_stamp_that_proves_something() {
+    let mut lab = Lab::new();
+    let Outcome::Ok(Answer::Placed { stamp, .. }) = lab.place("/a", "one", None, false) else {
+        panic!()
+    };
+    assert!(stamp.mtime_ns < tree::file_clock_ns());
+    let known = Some((hash("one"), stamp));
+    let look = lab.perform(DiskOp::Look { path: remote("/a"), known, writable: None });
+    assert_eq!(look, Outcome::Ok(Answer::Looked(Found::File { hash: hash("one"), stamp })));
+}
+
 #[test]
 fn a_look_hashes_only_what_changed() {
     let lab = Lab::new();
     lab.write("/a", "old");
+    made_a_while_ago(&lab.file("/a"));
     let look = |known| lab.perform(DiskOp::Look { path: remote("/a"), known, writable: None });
     let Outcome::Ok(Answer::Looked(Found::File { hash: first, stamp })) = look(None) else {
         panic!()

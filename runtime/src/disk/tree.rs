@@ -10,12 +10,16 @@ use landfall_core::files::entry::{Found, Odd, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::path::RemotePath;
 use rustix::fs::{Mode, OFlags};
+use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
 use super::{fault, mode, names};
 
 /// Where exchanges happen, below the control directory.
 pub(super) const SWAP: &str = "swap";
+
+/// In a stamp that is never that of a file.
+const NO_INODE: u64 = 0;
 
 /// A root and its control directory.
 #[derive(Debug)]
@@ -97,6 +101,7 @@ pub(super) fn look_at(
     name: &str,
     known: Option<(ContentHash, Stamp)>,
 ) -> io::Result<Found> {
+    let clock = file_clock_ns();
     let metadata = match dir.symlink_metadata(name) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
         other => other?,
@@ -104,11 +109,15 @@ pub(super) fn look_at(
     if let Some(odd) = odd(&metadata) {
         return Ok(Found::Odd(odd));
     }
-    let stamp = stamp(&metadata);
+    let mut stamp = stamp(&metadata);
     if let Some((hash, _)) = known.filter(|(_, known)| *known == stamp) {
         return Ok(Found::File { hash, stamp });
     }
-    // The stamp taken before hashing: a write during it makes the next look hash again.
+    // The stamp taken before hashing: a write during it makes the next look hash again. One
+    // within the same tick of the clock would not, so such a stamp is made to prove nothing.
+    if stamp.mtime_ns >= clock {
+        stamp.inode = NO_INODE;
+    }
     Ok(Found::File { hash: hash_at(dir, name)?, stamp })
 }
 
@@ -134,6 +143,12 @@ pub(super) fn hash_at(dir: &Dir, name: &str) -> io::Result<ContentHash> {
     let mut options = OpenOptions::new();
     options.read(true).follow(FollowSymlinks::No);
     hash_file(dir.open_with(name, &options)?)
+}
+
+/// The time that a file would get if it were written now. It stands still for milliseconds.
+pub(super) fn file_clock_ns() -> i64 {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
 }
 
 /// The hash of everything that can be read.

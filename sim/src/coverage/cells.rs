@@ -19,7 +19,7 @@ pub const PHASES: [(Phase, &str); 7] = [
 ];
 
 /// What the machine can be told. The first [`CALLS`] are the last words about calls.
-pub const EVENTS: [&str; 40] = [
+pub const EVENTS: [&str; 41] = [
     "tip",
     "events",
     "stream",
@@ -33,6 +33,7 @@ pub const EVENTS: [&str; 40] = [
     "remove",
     "drop",
     "seal",
+    "scan",
     "load",
     "start",
     "stop",
@@ -63,7 +64,7 @@ pub const EVENTS: [&str; 40] = [
 ];
 
 /// How many of the events are last words about calls.
-pub const CALLS: usize = 13;
+pub const CALLS: usize = 14;
 
 /// How something ended.
 pub const OUTCOMES: [&str; 26] = [
@@ -148,6 +149,7 @@ pub fn is_possible(event: usize, outcome: usize) -> bool {
         9 => matches!(outcome, 1 | 18 | 20..=25),
         10 => matches!(outcome, 1 | 21 | 23 | 24),
         12 => matches!(outcome, 1 | 18 | 23),
+        13 => matches!(outcome, 1 | 21 | 23),
         _ => outcome == 1,
     }
 }
@@ -174,44 +176,45 @@ pub fn op(op: &DiskOp) -> usize {
         DiskOp::Remove { .. } => 10,
         DiskOp::Drop { .. } => 11,
         DiskOp::Seal => 12,
+        DiskOp::Scan { .. } => 13,
     }
 }
 
 /// The number of an event that is no last word, with what the machine wanted to be woken for.
 pub fn event(event: &Event, wake: Option<Wake>) -> Option<usize> {
     Some(match event {
-        Event::Load(_) => 13,
-        Event::Start { .. } => 14,
-        Event::Stop(_) => 15,
-        Event::Stored { .. } => 16,
+        Event::Load(_) => 14,
+        Event::Start { .. } => 15,
+        Event::Stop(_) => 16,
+        Event::Stored { .. } => 17,
         Event::Part { part, .. } => match part {
-            Part::File(_) => 17,
-            Part::Entries(_) => 18,
-            Part::Refused { .. } => 19,
-            Part::Opened => 20,
-            Part::Alive => 21,
-            Part::Event { inline: None, .. } => 22,
-            Part::Event { inline: Some(_), .. } => 23,
-            Part::Bytes(_) => 24,
+            Part::File(_) => 18,
+            Part::Entries(_) => 19,
+            Part::Refused { .. } => 20,
+            Part::Opened => 21,
+            Part::Alive => 22,
+            Part::Event { inline: None, .. } => 23,
+            Part::Event { inline: Some(_), .. } => 24,
+            Part::Bytes(_) => 25,
         },
         Event::Wake => match wake {
-            Some(Wake::Deadline(_)) => 25,
-            Some(Wake::Gate(_)) => 26,
-            Some(Wake::Store(_)) => 27,
-            Some(Wake::StopBy) => 28,
+            Some(Wake::Deadline(_)) => 26,
+            Some(Wake::Gate(_)) => 27,
+            Some(Wake::Store(_)) => 28,
+            Some(Wake::StopBy) => 29,
             Some(Wake::Unit(_, why)) => match why {
-                Why::Feed => 29,
-                Why::Stream => 30,
-                Why::Page => 31,
-                Why::Relist => 32,
-                Why::Retry => 33,
-                Why::Disk => 34,
-                Why::Seal => 35,
-                Why::Deletes => 36,
-                Why::Watchdog => 37,
-                Why::Patience => 38,
+                Why::Feed => 30,
+                Why::Stream => 31,
+                Why::Page => 32,
+                Why::Relist => 33,
+                Why::Retry => 34,
+                Why::Disk => 35,
+                Why::Seal => 36,
+                Why::Deletes => 37,
+                Why::Watchdog => 38,
+                Why::Patience => 39,
             },
-            None => 39,
+            None => 40,
         },
         Event::Done { .. } => return None,
     })

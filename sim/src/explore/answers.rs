@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use landfall_core::effect::{Aside, DiskOp, Request};
 use landfall_core::event::{Answer, Event, Fetched, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::files::entry::Found;
+use landfall_core::files::entry::{Found, Seen};
 use landfall_core::id::{BlobId, CallId, EventId, Revision};
+use landfall_core::path::RemotePath;
 use landfall_core::time::Ms;
 use landfall_core::wire::{FeedEvent, TreeEntry};
 
@@ -236,6 +237,7 @@ impl Tiny {
                 Some(file) => found(self.here[file]),
                 None => Found::Absent,
             }),
+            DiskOp::Scan { .. } => Answer::Scanned(self.scan()),
             DiskOp::Drop { blob } => {
                 self.unstage(blob);
                 Answer::Dropped
@@ -304,6 +306,14 @@ impl Tiny {
         self.moved(file, Some(bytes))?;
         let kept = out.filter(|_| !spare).map(hash_of);
         Ok(Answer::Placed { stamp: stamp_of(bytes), kept })
+    }
+
+    fn scan(&self) -> Vec<(RemotePath, Seen)> {
+        let all = self.scene.names.iter().zip(self.here);
+        let files = all.filter_map(|(name, bytes)| {
+            Some((RemotePath::parse(name).ok()?, Seen::File(stamp_of(bytes?))))
+        });
+        files.collect()
     }
 
     fn unstage(&mut self, blob: BlobId) -> Option<Bytes> {

@@ -42,6 +42,7 @@ impl Tiny {
                 DiskOp::Clean => print.plain(&0u8),
                 DiskOp::Seal => print.plain(&(1u8, op.mark)),
                 DiskOp::Drop { blob } => print.blob(*blob),
+                DiskOp::Scan { dir } => print.plain(&(5u8, dir)),
                 DiskOp::Look { path, .. } => print.plain(&(2u8, path)),
                 DiskOp::Place { path, blob, expect, keep, .. } => {
                     print.plain(&(3u8, path, expect, keep));

@@ -100,6 +100,7 @@ fn request(request: &Request, begun: bool) -> String {
 fn operation(op: &Op) -> String {
     match &op.op {
         DiskOp::Clean => "the stage is cleaned".into(),
+        DiskOp::Scan { .. } => "the directory is read".into(),
         DiskOp::Look { path, .. } => format!("{path} is looked at"),
         DiskOp::Place { path, .. } => format!("{path} is placed"),
         DiskOp::Remove { path, .. } => format!("{path} is moved away"),

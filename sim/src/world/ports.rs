@@ -37,7 +37,8 @@ impl World {
 
     fn disk_fault(&mut self, op: &DiskOp, entity: u32, attempt: u32) -> Option<Fault> {
         let can_fill = matches!(op, DiskOp::Place { .. });
-        let can_deny = can_fill || matches!(op, DiskOp::Remove { .. } | DiskOp::Look { .. });
+        let can_deny = can_fill
+            || matches!(op, DiskOp::Remove { .. } | DiskOp::Look { .. } | DiskOp::Scan { .. });
         let fault = if can_fill && self.plan.strikes(Kind::DiskFull, entity, attempt).is_some() {
             Fault::DiskFull
         } else if can_deny && let Some(bits) = self.plan.strikes(Kind::DiskDenied, entity, attempt)
@@ -144,7 +145,8 @@ pub fn path(op: &DiskOp) -> Option<&RemotePath> {
         DiskOp::Look { path, .. } | DiskOp::Place { path, .. } | DiskOp::Remove { path, .. } => {
             Some(path)
         }
-        DiskOp::Clean | DiskOp::Drop { .. } | DiskOp::Seal => None,
+        // A scan changes nothing and keeps nobody from anything.
+        DiskOp::Scan { .. } | DiskOp::Clean | DiskOp::Drop { .. } | DiskOp::Seal => None,
     }
 }
 
@@ -156,8 +158,13 @@ fn entity(op: &DiskOp) -> u32 {
         DiskOp::Remove { .. } => 14,
         DiskOp::Drop { .. } => 15,
         DiskOp::Seal => 16,
+        DiskOp::Scan { .. } => 17,
     };
-    let key = path(op).map_or(0, |path| hash_of(path.as_str()));
+    let about = match op {
+        DiskOp::Scan { dir } => dir.as_ref(),
+        op => path(op),
+    };
+    let key = about.map_or(0, |path| hash_of(path.as_str()));
     landfall_core::canon::Canon::of(&(what, key)) as u32
 }
 
@@ -166,6 +173,8 @@ pub(crate) fn name(op: &DiskOp) -> String {
     match op {
         DiskOp::Clean => "clean the stage".into(),
         DiskOp::Look { path, .. } => format!("look at {path}"),
+        DiskOp::Scan { dir: Some(dir) } => format!("read the directory {dir}"),
+        DiskOp::Scan { dir: None } => "read the root".into(),
         DiskOp::Place { path, .. } => format!("place {path}"),
         DiskOp::Remove { path, .. } => format!("move {path} away"),
         DiskOp::Drop { .. } => "drop a blob".into(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::effect::{Aside, DiskOp};
 use landfall_core::event::{Answer, Outcome};
-use landfall_core::files::entry::{Found, Odd, Stamp};
+use landfall_core::files::entry::{Found, Odd, Seen, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, CallId, UnitId};
 use landfall_core::path::RemotePath;
@@ -62,6 +62,7 @@ pub fn check_cases<D: TestDisk>(new: impl Fn() -> D) -> Result<(), String> {
             take(&mut disk, n, step).map_err(|why| format!("{name}: step {n}: {why}"))?;
         }
     }
+    scanned_stamps(&mut new()).map_err(|why| format!("scan: {why}"))?;
     known_stamps(&mut new()).map_err(|why| format!("stamps: {why}"))?;
     modes(&mut new()).map_err(|why| format!("modes: {why}"))
 }
@@ -138,6 +139,13 @@ pub fn check_walk(seed: u64, disk: &mut impl TestDisk) -> Result<(), String> {
         if theirs != ours {
             return Err(format!("{done:#?}\nholds {theirs:#?}, should hold {ours:#?}"));
         }
+        let dir = choices.one(&[None, Some("/d"), Some("/d/e"), Some("/a"), Some("/x")]);
+        let op = DiskOp::Scan { dir: dir.map(self::path) };
+        let call = call(run, 100 + n);
+        let (theirs, ours) = (disk.perform(call, op.clone()), model.perform(call, op));
+        if unstamped(&theirs) != unstamped(&ours) {
+            return Err(format!("{done:#?}\nscan of {dir:?}: {theirs:?}, should be {ours:?}"));
+        }
     }
     Ok(())
 }
@@ -193,6 +201,49 @@ fn known_stamps(disk: &mut impl TestDisk) -> Result<(), String> {
     let old = Stamp { mtime_ns: placed.mtime_ns - 1, ..placed };
     if look(3, Some((other, old))) != file(hash("one"), placed) {
         return Err("a file whose stamp changed is not hashed".into());
+    }
+    Ok(())
+}
+
+/// A scan tells the stamp that a look finds, without the bytes, and what is no file; neither
+/// what lies deeper nor what belongs to the mirror.
+fn scanned_stamps(disk: &mut impl TestDisk) -> Result<(), String> {
+    for at in ["/a", "/d/a", "/d/e/a"] {
+        disk.person(&path(at), Puts::File(at.as_bytes()));
+    }
+    disk.person(&path("/link"), Puts::Link);
+    let mut n = 0;
+    let mut ask = |op| {
+        n += 1;
+        disk.perform(call(1, n), op)
+    };
+    for (dir, wanted) in [
+        (None, vec![("/a", None), ("/d", Some(Odd::Directory)), ("/link", Some(Odd::Symlink))]),
+        (Some("/d"), vec![("/d/a", None), ("/d/e", Some(Odd::Directory))]),
+        // There is no such directory, or it is none.
+        (Some("/x"), vec![]),
+        (Some("/a"), vec![]),
+        (Some("/link"), vec![]),
+    ] {
+        let mut entries = match ask(DiskOp::Scan { dir: dir.map(path) }) {
+            Outcome::Ok(Answer::Scanned(entries)) => entries,
+            other => return Err(format!("of {dir:?} answers {other:?}")),
+        };
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut should = Vec::new();
+        for (at, odd) in wanted {
+            let look = DiskOp::Look { path: path(at), known: None, writable: None };
+            should.push(match (odd, ask(look)) {
+                (Some(odd), _) => (path(at), Seen::Odd(odd)),
+                (None, Outcome::Ok(Answer::Looked(Found::File { stamp, .. }))) => {
+                    (path(at), Seen::File(stamp))
+                }
+                (None, other) => return Err(format!("a look at {at} answers {other:?}")),
+            });
+        }
+        if entries != should {
+            return Err(format!("of {dir:?} finds {entries:?}, should find {should:?}"));
+        }
     }
     Ok(())
 }
@@ -310,6 +361,14 @@ fn unstamped(outcome: &Outcome) -> Outcome {
     ) = &mut outcome
     {
         *stamp = Stamp { writable: stamp.writable, ..NO_STAMP };
+    }
+    if let Outcome::Ok(Answer::Scanned(entries)) = &mut outcome {
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (_, seen) in entries {
+            if let Seen::File(stamp) = seen {
+                *stamp = Stamp { writable: stamp.writable, ..NO_STAMP };
+            }
+        }
     }
     outcome
 }

@@ -1,11 +1,11 @@
 //! The specification of the disk port, as a program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::effect::{Aside, DiskOp};
 use landfall_core::event::{Answer, Outcome};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::files::entry::{Found, Odd, Stamp};
+use landfall_core::files::entry::{Found, Odd, Seen, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
@@ -66,6 +66,7 @@ impl TestDisk for ModelDisk {
                     (found, _) => found,
                 })
             }
+            DiskOp::Scan { dir } => Answer::Scanned(self.scan(dir.as_ref())),
             DiskOp::Place { path, .. } if self.is_blocked(&path) => return no_directory(),
             DiskOp::Place { path, blob, expect, keep, writable } => {
                 let old = match (self.look(&path), expect) {
@@ -116,6 +117,22 @@ impl ModelDisk {
             true => Found::Odd(Odd::Directory),
             false => Found::Absent,
         }
+    }
+
+    fn scan(&self, dir: Option<&RemotePath>) -> Vec<(RemotePath, Seen)> {
+        let dir = dir.map_or("/", RemotePath::as_str);
+        let all = self.holds.files.keys().chain(self.links.keys());
+        let names: BTreeSet<&str> = all.filter_map(|path| path.entry_of(dir)).collect();
+        let entries = names.into_iter().filter_map(|name| {
+            let path = RemotePath::parse(name).ok()?;
+            let seen = match self.look(&path) {
+                Found::File { stamp, .. } => Seen::File(stamp),
+                Found::Odd(odd) => Seen::Odd(odd),
+                Found::Absent => return None,
+            };
+            Some((path, seen))
+        });
+        entries.collect()
     }
 
     /// Whether something that is no directory is above a path.

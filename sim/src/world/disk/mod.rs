@@ -15,7 +15,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use landfall_core::files::entry::{Found, Odd, Stamp};
+use landfall_core::files::entry::{Found, Odd, Seen, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::id::BlobId;
 use landfall_core::path::RemotePath;
@@ -149,6 +149,30 @@ impl Disk {
             None if self.is_directory(path) => Found::Odd(Odd::Directory),
             None => Found::Absent,
         }
+    }
+
+    /// What a directory has, in the order of names.
+    pub fn scan(&self, dir: Option<&RemotePath>) -> Vec<(RemotePath, Seen)> {
+        let dir = dir.map_or("/", RemotePath::as_str);
+        let mut entries: Vec<(RemotePath, Seen)> = Vec::new();
+        for (place, node) in &self.nodes {
+            let Place::At(path) = place else { break };
+            let Some(entry) = path.entry_of(dir) else { continue };
+            if entries.last().is_some_and(|(last, _)| last.as_str() == entry) {
+                continue;
+            }
+            entries.push(match node {
+                Node::File(file) if entry == path.as_str() => {
+                    (path.clone(), Seen::File(file.stamp))
+                }
+                Node::Odd(odd) if entry == path.as_str() => (path.clone(), Seen::Odd(*odd)),
+                _ => match RemotePath::parse(entry) {
+                    Ok(entry) => (entry, Seen::Odd(Odd::Directory)),
+                    Err(_) => continue,
+                },
+            });
+        }
+        entries
     }
 
     /// The file at a path.

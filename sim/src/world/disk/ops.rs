@@ -104,6 +104,7 @@ impl Disk {
                     (found, _) => found,
                 })))
             }
+            DiskOp::Scan { dir } => Next::Done(ok(Answer::Scanned(self.scan(dir.as_ref())))),
             DiskOp::Drop { blob } => {
                 self.group();
                 self.set(Place::Stage(*blob), None, Who::Process);

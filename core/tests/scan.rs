@@ -1,0 +1,93 @@
+//! A restart reads directories. It looks only at what a directory does not show as it was.
+mod lab;
+use lab::*;
+use landfall_core::effect::{DiskOp, Effect};
+use landfall_core::event::{Answer, Event, Outcome};
+use landfall_core::fault::{Blame, Fault};
+use landfall_core::time::Ms;
+
+const FILES: [(&str, u8); 4] = [("/a", 1), ("/d/b", 2), ("/d/c", 3), ("/e/f", 4)];
+
+/// What the disk was asked since some moment, in words.
+fn asked(lab: &Lab, since: usize) -> Vec<String> {
+    let words = |effect: &Effect| match effect {
+        Effect::Disk { op: DiskOp::Scan { dir: None }, .. } => Some("read the root".into()),
+        Effect::Disk { op: DiskOp::Scan { dir: Some(dir) }, .. } => Some(format!("read {dir}")),
+        Effect::Disk { op: DiskOp::Look { path, .. }, .. } => Some(format!("look at {path}")),
+        _ => None,
+    };
+    lab.effects[since..].iter().filter_map(words).collect()
+}
+
+fn in_step() -> Lab {
+    let mut lab = Lab::in_step_with(&FILES);
+    lab.wait(Ms::secs(5));
+    lab
+}
+
+#[test]
+fn a_restart_without_changes_looks_at_no_file() {
+    let mut lab = in_step();
+    let since = lab.effects.len();
+    lab.kill();
+    assert_eq!(asked(&lab, since), ["read the root", "read /d", "read /e"]);
+    lab.quiet_feed();
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+#[test]
+fn what_changed_or_went_meanwhile_is_looked_at() {
+    let mut lab = in_step();
+    lab.put("/d/b", hash(9));
+    lab.disk.remove("/e/f");
+    let since = lab.effects.len();
+    lab.kill();
+    let reads = ["read the root", "read /d"];
+    // Nothing is left of /e, so nothing in it is read, and what is missing is looked at last.
+    assert_eq!(asked(&lab, since)[..2], reads);
+    assert_eq!(asked(&lab, since)[2..], ["look at /d/b", "look at /e/f"]);
+    lab.read("/e/f", 4);
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.disk["/e/f"], hash(4), "what is missing is fetched again");
+    assert_eq!(lab.disk["/d/b"], hash(9), "an edit stays");
+}
+
+#[test]
+fn what_the_feed_tells_of_is_looked_at_before_the_scan_is_over() {
+    let mut lab = in_step();
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { op: DiskOp::Scan { .. }, .. }));
+    let since = lab.effects.len();
+    lab.kill();
+    assert_eq!(asked(&lab, since), ["read the root"]);
+    lab.wait(Ms(1));
+    let events = vec![updated(101, "/d/c", 7)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    assert_eq!(asked(&lab, since), ["read the root", "look at /d/c"]);
+    lab.read("/d/c", 7);
+    lab.wait(Ms(1));
+    assert_eq!(lab.disk["/d/c"], hash(7), "{}", lab.story);
+    assert!(!lab.status().in_step, "nobody knows of the others yet");
+    lab.hold = None;
+    while !lab.held.is_empty() {
+        lab.release();
+    }
+    lab.wait(Ms::secs(3));
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+#[test]
+fn a_directory_that_can_not_be_read_costs_a_look_at_each_of_its_files() {
+    let mut lab = in_step();
+    lab.hold = Some(
+        |effect| matches!(effect, Effect::Disk { op: DiskOp::Scan { dir: Some(dir) }, .. } if dir.as_str() == "/d"),
+    );
+    let since = lab.effects.len();
+    lab.kill();
+    let Some(Effect::Disk { call, .. }) = lab.held.pop_front() else { panic!() };
+    let why = Fault::DiskDenied;
+    lab.step(Event::Done {
+        call,
+        outcome: Outcome::Failed { blame: Blame::Payload, why, retry_after: None },
+    });
+    assert_eq!(asked(&lab, since)[3..], ["look at /d/b", "look at /d/c"]);
+}

@@ -1,0 +1,69 @@
+//! Reading a directory: names and stamps, and nothing is opened.
+
+use std::io;
+
+use landfall_core::files::entry::{Odd, Seen, Stamp};
+use landfall_core::path::RemotePath;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+
+use super::names;
+use super::tree::{Tree, is_nowhere, open_below};
+
+impl Tree {
+    /// What is in a directory. Names that no remote path has, and those that were shortened,
+    /// are left out: a look finds them.
+    pub fn scan(&self, dir: Option<&RemotePath>) -> io::Result<Vec<(RemotePath, Seen)>> {
+        let local = dir.map(|dir| self.local(dir)).unwrap_or_default();
+        let open = match open_below(&self.root, &local, false) {
+            Err(why) if is_nowhere(&why) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let above = dir.map_or(self.base.as_str(), RemotePath::as_str);
+        let mut entries = Vec::new();
+        // It is held as a path alone, which can not be read.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let readable = openat(&open, ".", flags, Mode::empty())?;
+        for entry in Dir::new(readable)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if matches!(name, "." | "..") || names::must_shorten(name) {
+                continue;
+            }
+            let Ok(path) = RemotePath::parse(&format!("{above}/{name}")) else { continue };
+            let seen = match entry.file_type() {
+                FileType::Directory => Seen::Odd(Odd::Directory),
+                FileType::Symlink => Seen::Odd(Odd::Symlink),
+                _ => match statat(&open, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) => seen(&stat),
+                    // It went meanwhile.
+                    Err(rustix::io::Errno::NOENT) => continue,
+                    Err(why) => return Err(why.into()),
+                },
+            };
+            entries.push((path, seen));
+        }
+        Ok(entries)
+    }
+}
+
+fn seen(stat: &Stat) -> Seen {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Seen::File(stamp(stat)),
+        FileType::Directory => Seen::Odd(Odd::Directory),
+        FileType::Symlink => Seen::Odd(Odd::Symlink),
+        _ => Seen::Odd(Odd::Special),
+    }
+}
+
+fn stamp(stat: &Stat) -> Stamp {
+    let ns = |seconds: i64, ns: u64| {
+        seconds.saturating_mul(1_000_000_000).saturating_add(i64::try_from(ns).unwrap_or(0))
+    };
+    Stamp {
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mtime_ns: ns(stat.st_mtime, stat.st_mtime_nsec),
+        ctime_ns: ns(stat.st_ctime, stat.st_ctime_nsec),
+        inode: stat.st_ino,
+        writable: stat.st_mode & 0o200 != 0,
+    }
+}
