@@ -241,7 +241,8 @@ mod tests {
         let mut database = Database::open(&path).unwrap();
         database.store(&server).unwrap();
         let before = server.clone();
-        server.put_if("/b", Content::new(*b"b"), &IfMatch::Absent, Wall(2_000)).unwrap();
+        let by = "somebody".into();
+        server.put_if(&by, "/b", Content::new(*b"b"), &IfMatch::Absent, Wall(2_000)).unwrap();
         server.put("/a", Content::new(*b"again"), Wall(3_000));
         server.delete("/b", Wall(4_000));
         // The last of the three can not be written.

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use landfall_core::time::Wall;
 use landfall_core::wire::{Events, FeedEvent, Tree, TreeEntry};
-use landfall_reference::server::{Content, Encoding, File, Refusal, Server, View};
+use landfall_reference::server::{Accepted, Content, Encoding, File, Refusal, Server, View};
 use serde::{Deserialize, Serialize};
 
 /// RFC 3339 in UTC.
@@ -222,12 +222,12 @@ pub(super) fn refusal(refusal: &Refusal, correlation: &str) -> Vec<u8> {
 }
 
 /// The answer to a write.
-pub(super) fn accepted(revision: &str, path: &str) -> Vec<u8> {
+pub(super) fn accepted(accepted: &Accepted) -> Vec<u8> {
     encode(&serde_json::json!({
-        "opId": revision.replace("rev_", "op_"),
+        "opId": accepted.op(),
         "status": "queued",
-        "targetRevision": revision,
-        "writeback": { "provider": provider(path), "state": "pending" },
+        "targetRevision": accepted.revision(),
+        "writeback": { "provider": provider(&accepted.path), "state": "pending" },
     }))
 }
 

@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use landfall_reference::script::{Ask, Script};
 use landfall_reference::server::{
-    Content, Direction, EventsQuery, IfMatch, Refusal, Server, TreeQuery, normal,
+    Accepted, Content, Direction, EventsQuery, IfMatch, Refusal, Server, TreeQuery, normal,
 };
 
 use super::body::{Piece, Shape};
@@ -252,15 +252,17 @@ async fn put(visit: &mut Visit, params: Params, request: Request) -> Answer {
     let expect = if_match(&request)?;
     let path = path_of(&params);
     let content: Content = body_of::<PutBody>(request).await?.content()?;
-    let revision = change(visit, |server| server.put_if(&path, content, &expect, wall()))?;
-    Ok(written(&revision, &path))
+    let by = visit.by.clone();
+    let put = change(visit, |server| server.put_if(&by, &path, content, &expect, wall()))?;
+    Ok(written(&put))
 }
 
 fn delete(visit: &mut Visit, params: &Params, request: &Request) -> Answer {
     let expect = if_match(request)?;
     let path = path_of(params);
-    let revision = change(visit, |server| server.delete_if(&path, &expect, wall()))?;
-    Ok(written(&revision, &path))
+    let by = visit.by.clone();
+    let gone = change(visit, |server| server.delete_if(&by, &path, &expect, wall()))?;
+    Ok(written(&gone))
 }
 
 /// A change by a request: it is answered when it is stored.
@@ -274,8 +276,8 @@ fn change<R>(
     })?
 }
 
-fn written(revision: &str, path: &str) -> (StatusCode, Vec<Piece>, Script) {
-    let body = json::accepted(revision, path);
+fn written(accepted: &Accepted) -> (StatusCode, Vec<Piece>, Script) {
+    let body = json::accepted(accepted);
     (StatusCode::ACCEPTED, vec![Piece::Bytes(body)], Script::default())
 }
 
