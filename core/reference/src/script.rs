@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use landfall_core::canon::Canon;
+use landfall_core::hash::ContentHash;
 use landfall_core::time::Ms;
 use landfall_core::wire::Events;
 
@@ -28,6 +30,18 @@ pub enum Ask {
     File(String),
     /// `fs/bulk-read`.
     Bulk(Vec<String>),
+    /// `PUT fs/file`.
+    Put(String),
+    /// `DELETE fs/file`.
+    Delete(String),
+    /// `fs/bulk`: the paths, and what is written there if it can be decoded.
+    BulkWrite(Vec<(String, Option<ContentHash>)>),
+    /// `fs/merge` of a path.
+    Merge(String),
+    /// `ops/{opId}`.
+    Op(String),
+    /// `ops`.
+    Ops,
 }
 
 impl Ask {
@@ -42,6 +56,13 @@ impl Ask {
             Self::Tree(path, Some(cursor)) => format!("tree {path} {cursor}"),
             Self::File(path) => format!("file {path}"),
             Self::Bulk(paths) => format!("bulk {}", paths.join(" ")),
+            Self::Put(path) => format!("put {path}"),
+            Self::Delete(path) => format!("delete {path}"),
+            // Hundreds of paths would make a long name.
+            Self::BulkWrite(files) => format!("write {:016x}", Canon::of(files)),
+            Self::Merge(path) => format!("merge {path}"),
+            Self::Op(id) => format!("op {id}"),
+            Self::Ops => "ops".to_owned(),
         }
     }
 }
@@ -136,7 +157,13 @@ impl Script {
             Ask::Export(_) => script.export(plan, &entity, attempt),
             Ask::Tree(path, _) => script.tree(plan, path, &entity, attempt),
             Ask::File(path) => script.file(plan, path),
-            Ask::Bulk(_) => {}
+            Ask::Bulk(_)
+            | Ask::Put(_)
+            | Ask::Delete(_)
+            | Ask::BulkWrite(_)
+            | Ask::Merge(_)
+            | Ask::Op(_)
+            | Ask::Ops => {}
         }
         script
     }
@@ -161,7 +188,7 @@ impl Script {
         match self.sight {
             Sight::Empty => view.retain(|_| false),
             Sight::Short { salt, kept } => {
-                view.retain(|path| landfall_core::canon::Canon::of(&(salt, path)) % 1000 < kept)
+                view.retain(|path| Canon::of(&(salt, path)) % 1000 < kept)
             }
             Sight::True | Sight::Past { .. } => {}
         }

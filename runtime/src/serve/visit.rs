@@ -82,6 +82,11 @@ impl Visit {
         }
     }
 
+    /// The `X-Correlation-Id` of the request.
+    pub(super) fn correlation(&self) -> &str {
+        &self.correlation
+    }
+
     /// Lets the faults have their way with a question.
     ///
     /// # Errors
