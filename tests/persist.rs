@@ -172,6 +172,22 @@ async fn in_step(place: &Place, server: &Served) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_died_with_the_server_is_known_to_the_next_one() {
+    let place = Place::new();
+    let mut first = Served::start(&place, "127.0.0.1:0", "log-1", &["--sample", "2"]);
+    let body = r#"{"files":[{"path":"/new","content":"new","ifMatch":"0","contentIdentity":
+        {"kind":"mount-command","key":"mountcmd_1","ttlSeconds":604800}}]}"#;
+    let written = first.ask("POST", "bulk", "", body).await.json();
+    assert_eq!(written["results"][0]["opId"], "op_3");
+    first.kill();
+    let second = Served::start(&place, "127.0.0.1:0", "log-2", &[]);
+    let again = second.ask("POST", "bulk", "", body).await.json();
+    assert_eq!(again, written);
+    let op = ask(second.address, "GET", "/v1/workspaces/w/ops/op_3", USUAL, "").await.json();
+    assert_eq!((&op["status"], &op["path"]), (&"succeeded".into(), &"/new".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_servers_can_not_have_one_database() {
     let place = Place::new();
     let _first = Served::start(&place, "127.0.0.1:0", "log-1", &[]);

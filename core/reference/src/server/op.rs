@@ -21,7 +21,7 @@ pub enum Fate {
     /// It succeeds after the [delay](super::WriteSettings::op_delay) of all.
     #[default]
     Succeeds,
-    /// It succeeds so much later than others; with `u64::MAX` it is stuck for ever.
+    /// It succeeds so much later than others. With `u64::MAX` it is stuck for ever.
     Late(Ms),
     /// It fails after the delay of all.
     Fails,
@@ -115,7 +115,7 @@ impl Server {
     }
 
     /// Decides what becomes of the operation of a change. For whoever makes faults, who says so
-    /// before anybody else can ask. Returns whether there is such a change.
+    /// before anybody else can ask, and before the change is stored. Returns whether there is such a change.
     pub fn doom(&mut self, number: u64, fate: Fate) -> bool {
         let index = number.checked_sub(1).and_then(|index| usize::try_from(index).ok());
         match index.and_then(|index| self.history.get_mut(index)) {
@@ -143,7 +143,7 @@ fn op(number: u64, change: &Change, age: Ms, delay: Ms) -> Op {
         Fate::Fails => (delay, OpStatus::Failed, 1),
         Fate::DeadLetters => (delay, OpStatus::DeadLettered, TRIES),
     };
-    let over = age >= takes && takes.0 < u64::MAX;
+    let over = age >= takes;
     Op {
         number,
         path: change.path.clone(),
