@@ -2,12 +2,13 @@
 
 mod support;
 
-use landfall::serve::{Route, Running};
+use landfall::serve::{Chaos, Route, Running};
 use landfall_core::time::{Ms, Wall};
+use landfall_reference::faults::{FaultKind, FaultPlan, PPM};
 use landfall_reference::script::{Damage, Script};
-use landfall_reference::server::{Content, Refusal, RetryAfter, Server};
+use landfall_reference::server::{Content, Fate, OpStatus, Refusal, RetryAfter, Server};
 use serde_json::{Value, json};
-use support::http::{Answer, USUAL, ask};
+use support::http::{Answer, USUAL, ask, try_ask};
 use support::serving;
 
 async fn send(server: &Running, method: &str, target: &str, body: &Value) -> Answer {
@@ -149,8 +150,7 @@ async fn an_operation_can_be_asked_about_until_it_is_over() {
     server.with(|server| server.settings_mut().writes.op_delay = Ms(0));
     assert_eq!(get(&server, "ops/op_2").await.json()["status"], "succeeded");
     server.with(|server| {
-        let fate = landfall_reference::server::Fate::DeadLetters;
-        assert!(server.doom(2, fate));
+        assert!(server.doom(2, Fate::DeadLetters));
     });
     let dead = get(&server, "ops/op_2").await.json();
     assert_eq!(dead["status"], "dead_lettered");
@@ -246,4 +246,93 @@ async fn a_throttled_write_is_not_done_and_a_cut_answer_is_of_one_that_was() {
     let answer = bulk(&server, files).await;
     assert_eq!((answer.status, answer.whole), (202, false));
     assert_eq!(server.with(|server| server.tip()), 2);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_was_done_and_is_done_once() {
+    let server = serving(one_file()).await;
+    let lost = Script { lost: true, ..Script::default() };
+    let files = json!({"files": [{
+        "path": "/docs/new.md", "content": "new", "ifMatch": "0",
+        "contentIdentity": {"kind": "mount-command", "key": "mountcmd_1"},
+    }]});
+    let target = "/v1/workspaces/w/fs/bulk";
+    for _ in 0..2 {
+        server.plan_next(Route::BulkWrite, lost.clone());
+        let body = files.to_string();
+        let answer = try_ask(server.address(), "POST", target, USUAL, &body).await;
+        assert!(answer.is_none(), "not even the head arrives");
+        assert_eq!(server.with(|server| server.tip()), 2);
+    }
+    let answer = send(&server, "POST", "fs/bulk", &files).await.json();
+    assert_eq!(answer["results"][0]["opId"], "op_2");
+    let records = server.log().records();
+    let told: Vec<_> = records.iter().map(|record| (record.status, record.complete)).collect();
+    assert_eq!(told[..2], [(None, false), (None, false)]);
+    // A write without a name is found out by what it finds.
+    let put = "/v1/workspaces/w/fs/file?path=/docs/put.md";
+    let create = format!("{USUAL}If-Match: 0\r\n");
+    server.plan_next(Route::Put, lost);
+    let body = r#"{"content":"put"}"#;
+    assert!(try_ask(server.address(), "PUT", put, &create, body).await.is_none());
+    assert_eq!(ask(server.address(), "PUT", put, &create, body).await.status, 409);
+}
+
+#[tokio::test]
+async fn a_bulk_write_can_fail_for_one_file_or_because_of_one() {
+    let server = serving(one_file()).await;
+    let files = json!([{"path": "/1", "content": "1"}, {"path": "/2", "content": "2"}]);
+    let one_fails = Script { one_fails: Some(3), ..Script::default() };
+    server.plan_next(Route::BulkWrite, one_fails);
+    let answer = bulk(&server, files.clone()).await.json();
+    assert_eq!(answer["results"][0]["path"], "/1");
+    assert_eq!(
+        answer["errors"][0],
+        json!({
+            "path": "/2", "code": "internal_error", "message": "internal error",
+        })
+    );
+
+    let mut plan = FaultPlan::clean(1);
+    plan.set(FaultKind::BulkRefused, PPM);
+    server.set_chaos(Chaos { plan, ..Chaos::default() });
+    let refused = bulk(&server, files.clone()).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (400, &json!("bad_request")));
+    assert!(server.log().records()[1].faults[0].starts_with("bulk-refused@"));
+    server.set_chaos(Chaos::default());
+    assert_eq!(bulk(&server, files).await.json()["written"], 2);
+}
+
+#[tokio::test]
+async fn operations_can_be_unknown_and_can_fail_and_stay_what_they_became() {
+    let server = serving(one_file()).await;
+    let chaos = |kinds: &[FaultKind]| {
+        let mut plan = FaultPlan::clean(1);
+        kinds.iter().for_each(|kind| plan.set(*kind, PPM));
+        server.set_chaos(Chaos { plan, ..Chaos::default() });
+    };
+    chaos(&[FaultKind::OpFails]);
+    let body = json!({ "content": "new" });
+    let mut became = std::collections::BTreeSet::new();
+    for n in 0..12 {
+        let target = format!("fs/file?path=/{n}");
+        assert_eq!(send(&server, "PUT", &target, &body).await.status, 202);
+    }
+    chaos(&[]);
+    for n in 2..14 {
+        let status = get(&server, &format!("ops/op_{n}")).await.json()["status"].clone();
+        became.insert(status.as_str().unwrap().to_owned());
+    }
+    let all = [OpStatus::DeadLettered, OpStatus::Failed, OpStatus::Pending];
+    assert_eq!(became.into_iter().collect::<Vec<_>>(), all.map(OpStatus::name));
+
+    chaos(&[FaultKind::OpUnknown]);
+    let written = send(&server, "PUT", "fs/file?path=/last", &body).await.json();
+    assert_eq!(written["opId"], "op_14");
+    let mut unknown = 0;
+    while get(&server, "ops/op_14").await.status == 404 {
+        unknown += 1;
+    }
+    assert!((1..=5).contains(&unknown), "{unknown}");
+    assert_eq!(get(&server, "ops/op_14").await.status, 200);
 }

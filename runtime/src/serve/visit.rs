@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine;
@@ -153,6 +153,9 @@ impl Visit {
         pieces: impl IntoIterator<Item = Piece>,
         script: &Script,
     ) -> Response {
+        if script.lost {
+            return lost();
+        }
         self.handed_over = true;
         let log = &self.shared.log;
         log.amend(self.request, |record| record.status = Some(status.as_u16()));
@@ -163,6 +166,14 @@ impl Visit {
             .into_body();
         json_response(status, body)
     }
+}
+
+/// An answer of which nothing arrives: its body fails before its head was flushed, and the
+/// connection is thrown away with both.
+fn lost() -> Response {
+    let failure = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
+    let never = futures_util::stream::once(async { Err::<Bytes, _>(failure) });
+    Response::new(Body::from_stream(never))
 }
 
 /// An answer that says it is JSON.

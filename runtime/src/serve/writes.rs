@@ -17,7 +17,11 @@ pub(super) async fn put(visit: &mut Visit, params: Params, request: Request) -> 
     let content = body_of::<Written>(visit, request).await?.content()?;
     let script = visit.meet(&Ask::Put(path.clone())).await?;
     let by = visit.by.clone();
-    let put = change(visit, |server| server.put_if(&by, &path, content, &expect, wall()))?;
+    let put = change(visit, |server| {
+        let put = server.put_if(&by, &path, content, &expect, wall())?;
+        script.doom(server, std::slice::from_ref(&put));
+        Ok(put)
+    })?;
     Ok(accepted(&put, script))
 }
 
@@ -25,7 +29,11 @@ pub(super) async fn delete(visit: &mut Visit, params: Params, request: Request) 
     let (path, expect) = (path_of(&params)?, if_match(&request)?);
     let script = visit.meet(&Ask::Delete(path.clone())).await?;
     let by = visit.by.clone();
-    let gone = change(visit, |server| server.delete_if(&by, &path, &expect, wall()))?;
+    let gone = change(visit, |server| {
+        let gone = server.delete_if(&by, &path, &expect, wall())?;
+        script.doom(server, std::slice::from_ref(&gone));
+        Ok(gone)
+    })?;
     Ok(accepted(&gone, script))
 }
 
@@ -38,7 +46,9 @@ pub(super) async fn bulk(visit: &mut Visit, request: Request) -> Answer {
     let by = visit.by.clone();
     let correlation = visit.correlation().to_owned();
     let body = change(visit, |server| {
-        let answer = server.bulk_write(&by, files, None, wall())?;
+        let fails = script.one_fails(files.len());
+        let answer = server.bulk_write(&by, files, fails, wall())?;
+        script.doom(server, &answer.written);
         Ok(json::bulk_written(&answer, server, &correlation))
     })?;
     Ok((StatusCode::ACCEPTED, vec![Piece::Bytes(body)], script))
@@ -49,7 +59,11 @@ pub(super) async fn merge(visit: &mut Visit, params: Params, request: Request) -
     let merge = body_of::<MergeBody>(visit, request).await?.merge(path.clone());
     let script = visit.meet(&Ask::Merge(path)).await?;
     let by = visit.by.clone();
-    let merged = change(visit, |server| server.merge(&by, merge, wall()))?;
+    let merged = change(visit, |server| {
+        let merged = server.merge(&by, merge, wall())?;
+        script.doom(server, std::slice::from_ref(&merged.accepted));
+        Ok(merged)
+    })?;
     Ok((StatusCode::OK, vec![Piece::Bytes(json::merged(&merged))], script))
 }
 
