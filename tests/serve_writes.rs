@@ -129,6 +129,9 @@ async fn servers_differ_in_what_they_take() {
     assert_eq!((large.status, &large.json()["code"]), (413, &json!("payload_too_large")));
     assert_eq!(bulk(&server, file("/docs/large", &"x".repeat(90))).await.status, 413);
 
+    // Not even one that is sent for long finds the connection reset.
+    assert_eq!(put("/docs/huge", &"x".repeat(30_000_000)).await.status, 413);
+
     set(|writes| writes.bulk = false);
     let none = bulk(&server, file("/docs/b", "b")).await;
     assert_eq!((none.status, &none.json()["message"]), (404, &json!("route not found")));

@@ -9,6 +9,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{any, get};
+use futures_util::StreamExt;
 use landfall_reference::script::{Ask, Script};
 use landfall_reference::server::{Direction, EventsQuery, Refusal, TreeQuery, normal};
 
@@ -17,6 +18,10 @@ use super::json::{self, BulkBody};
 use super::state::{Route, Shared};
 use super::visit::{Visit, json_response};
 use super::{stream, tar, writes};
+
+/// So many bytes of a body that is too large are read and forgotten: who still sends would find
+/// the connection reset, and not read why.
+const DRAIN_MAX: u64 = 64 * 1024 * 1024;
 
 pub(super) type Params = BTreeMap<String, String>;
 
@@ -284,9 +289,19 @@ pub(super) async fn body_of<T: serde::de::DeserializeOwned>(
     request: Request,
 ) -> Result<T, Refusal> {
     let max = visit.shared.read(|server| server.settings().writes.body_max);
-    let limit = usize::try_from(max).unwrap_or(usize::MAX);
-    let bytes = axum::body::to_bytes(request.into_body(), limit)
-        .await
-        .map_err(|_| Refusal::too_large(max))?;
+    let mut pieces = request.into_body().into_data_stream();
+    let (mut bytes, mut seen) = (Vec::new(), 0);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Refusal::bad_request("the body is not whole"))?;
+        seen += piece.len() as u64;
+        if seen <= max {
+            bytes.extend_from_slice(&piece);
+        } else if seen > max.saturating_add(DRAIN_MAX) {
+            break;
+        }
+    }
+    if seen > max {
+        return Err(Refusal::too_large(max));
+    }
     serde_json::from_slice(&bytes).map_err(|_| Refusal::bad_request("the body can not be read"))
 }
