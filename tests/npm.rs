@@ -22,7 +22,7 @@ use support::{Place, remote, text};
 use tokio::time::timeout;
 
 /// Tests in this file, for the line about skipping them.
-const TESTS: usize = 4;
+const TESTS: usize = 5;
 
 /// The two ways in which that client bootstraps, each in a version that has it.
 const CLIENTS: [&str; 2] = ["mount-export", "mount-tree"];
@@ -193,6 +193,44 @@ async fn the_npm_client_follows_our_server() {
             server.delete("/with nul.txt", Wall(3_000));
         });
         equal(&place, &server).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_npm_client_writes_to_our_server_under_names_of_its_own() {
+    for program in clients() {
+        let token = token(&["relayfile:fs:read:*", "relayfile:fs:write:*", "relayfile:ops:read:*"]);
+        let (place, server) = (Place::new(), serving(&token).await);
+        let _daemon = Daemon::start(client(&program, &place, &server, &token), &place);
+        equal(&place, &server).await;
+        says(&place, "mount sync cycle completed").await;
+        // It begins to watch after that, and never sees what is edited in between.
+        let mirror = place.mirror();
+        let mut watches = 0;
+        while server.with(|server| server.now().read("/probe").is_err()) {
+            std::fs::write(mirror.join("probe"), format!("{watches}")).unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            watches += 1;
+            assert!(watches < 60, "{}", place.log());
+        }
+        std::fs::write(mirror.join("new.txt"), "new").unwrap();
+        std::fs::write(mirror.join("a/b/new.bin"), [0, 0xff, 1]).unwrap();
+        std::fs::write(mirror.join("a/b/c/d/e/f/g/h/deep.md"), "deeper").unwrap();
+        equal(&place, &server).await;
+        server.with(|server| {
+            let agent = server.history().iter().filter(|change| change.origin.by.is_some());
+            let mut names = BTreeMap::new();
+            for change in agent {
+                assert_eq!(change.origin.by.as_deref(), Some("tests"));
+                let identity = change.origin.identity.as_ref().unwrap();
+                assert_eq!(&*identity.kind, "mount-command", "{change:?}");
+                let twice = names.insert(identity.key.clone(), change.path.clone());
+                assert_eq!(twice, None, "{change:?}");
+            }
+            for path in ["/new.txt", "/a/b/new.bin", "/a/b/c/d/e/f/g/h/deep.md"] {
+                assert!(names.values().any(|written| &**written == path), "{path}");
+            }
+        });
     }
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use landfall_core::hash::ContentHash;
@@ -17,6 +17,8 @@ struct Served {
     address: SocketAddr,
     /// The first line that it printed.
     said: String,
+    /// What else it prints. Where nobody listens, it can not go on.
+    _out: BufReader<ChildStdout>,
 }
 
 impl Served {
@@ -26,10 +28,11 @@ impl Served {
         command.arg("--db").arg(db).arg("--log").arg(log).args(more).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
         let mut said = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut said).unwrap();
         let address = said.trim().rsplit("http://").next().unwrap();
         let address = address.parse().unwrap_or_else(|why| panic!("{why} in `{said}`"));
-        Self { child, address, said }
+        Self { child, address, said, _out: out }
     }
 
     /// `kill -9`.
@@ -169,6 +172,61 @@ async fn in_step(place: &Place, server: &Served) {
         assert!(!late, "{}", std::fs::read_to_string(place.path("log")).unwrap());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_died_with_the_server_is_known_to_the_next_one() {
+    let place = Place::new();
+    let mut first = Served::start(&place, "127.0.0.1:0", "log-1", &["--sample", "2"]);
+    let body = r#"{"files":[{"path":"/new","content":"new","ifMatch":"0","contentIdentity":
+        {"kind":"mount-command","key":"mountcmd_1","ttlSeconds":604800}}]}"#;
+    let written = first.ask("POST", "bulk", "", body).await.json();
+    assert_eq!(written["results"][0]["opId"], "op_3");
+    first.kill();
+    let second = Served::start(&place, "127.0.0.1:0", "log-2", &[]);
+    let again = second.ask("POST", "bulk", "", body).await.json();
+    assert_eq!(again, written);
+    let op = ask(second.address, "GET", "/v1/workspaces/w/ops/op_3", USUAL, "").await.json();
+    assert_eq!((&op["status"], &op["path"]), (&"succeeded".into(), &"/new".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_can_be_told_what_it_takes_and_how_it_misbehaves() {
+    let place = Place::new();
+    let flags = "--sample 0 --no-results --body-max 300 --deny-writes /secret --strict /strict \
+                 --op-delay 3600000 --chaos bulk-one-fails,lost-answer";
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    let server = Served::start(&place, "127.0.0.1:0", "log", &flags);
+    let file = |path: &str| format!(r#"{{"path":"{path}","content":"text"}}"#);
+    let files = ["/a", "/secret/b", "/strict/c"].map(file).join(",");
+    let target = "/v1/workspaces/w/fs/bulk";
+    let body = format!(r#"{{"files":[{files}]}}"#);
+    let (mut lost, mut failed) = (0, 0);
+    for _ in 0..1_000 {
+        if lost > 0 && failed > 0 {
+            break;
+        }
+        match try_ask(server.address, "POST", target, USUAL, &body).await {
+            None => lost += 1,
+            Some(answer) => {
+                let answer = answer.json();
+                assert!(answer.get("results").is_none(), "{answer}");
+                let errors = answer["errors"].as_array().unwrap();
+                let codes: Vec<_> =
+                    errors.iter().map(|error| error["code"].as_str().unwrap()).collect();
+                if codes.contains(&"internal_error") {
+                    failed += 1;
+                } else {
+                    assert_eq!(codes, ["forbidden", "invalid_content"]);
+                }
+            }
+        }
+    }
+    assert!(lost > 0 && failed > 0, "{lost} lost, {failed} failed");
+    let ops = ask(server.address, "GET", "/v1/workspaces/w/ops", USUAL, "").await.json();
+    assert_eq!(ops["items"][0]["status"], "pending");
+    let large = format!(r#"{{"files":[{}]}}"#, file(&"/a".repeat(200)));
+    assert_eq!(server.ask("POST", "bulk", "", &large).await.status, 413);
 }
 
 #[tokio::test(flavor = "multi_thread")]

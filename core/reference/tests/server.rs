@@ -206,10 +206,10 @@ fn an_unknown_cursor_starts_again_at_the_oldest_event_or_is_refused() {
 fn a_write_says_what_it_expects() {
     let mut server = workspace();
     let text = || Content::new(*b"t");
+    let by = "somebody".into();
     let mut put = |path: &str, expect: &str| {
-        server
-            .put_if(path, text(), &IfMatch::parse(expect), at(9))
-            .map_err(|refusal| refusal.status)
+        let written = server.put_if(&by, path, text(), &IfMatch::parse(expect), at(9));
+        written.map(|accepted| accepted.revision()).map_err(|refusal| refusal.status)
     };
     assert_eq!(put("/new", "0"), Ok("rev_5".into()));
     assert_eq!(put("/new", "0"), Err(409));
@@ -217,8 +217,8 @@ fn a_write_says_what_it_expects() {
     assert_eq!(put("/new", "rev_5"), Err(409));
     assert_eq!(put("/none", "rev_5"), Err(404));
     assert_eq!(put("/none", "*"), Ok("rev_7".into()));
-    let gone = server.delete_if("/none", &IfMatch::parse("rev_7"), at(10));
-    assert_eq!(gone, Ok("rev_8".into()));
+    let gone = server.delete_if(&by, "/none", &IfMatch::parse("rev_7"), at(10));
+    assert_eq!(gone.unwrap().revision(), "rev_8");
     assert!(!server.delete("/none", at(11)));
     assert_eq!(server.tip(), 8, "what changed nothing is no event");
 }

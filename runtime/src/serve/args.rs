@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use landfall_core::time::Ms;
 use landfall_reference::faults::{FaultKind, FaultPlan};
-use landfall_reference::server::{Server, Settings};
+use landfall_reference::server::{Server, Settings, WriteSettings};
 
 use super::database::Database;
 use super::load::load_dir;
@@ -47,6 +48,24 @@ pub struct ServeArgs {
     /// Have the route fs/bulk-read, as hosted servers do
     #[arg(long)]
     pub bulk_read: bool,
+    /// Have no route fs/bulk, as the oldest servers do
+    #[arg(long)]
+    pub no_bulk: bool,
+    /// Leave out the results of fs/bulk, as older servers do
+    #[arg(long)]
+    pub no_results: bool,
+    /// Refuse a request with a larger body than this
+    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024)]
+    pub body_max: u64,
+    /// Let nobody write at or below this path; may be given more than once
+    #[arg(long, value_name = "PATH")]
+    pub deny_writes: Vec<String>,
+    /// Take only JSON objects at or below this path; may be given more than once
+    #[arg(long, value_name = "PATH")]
+    pub strict: Vec<String>,
+    /// Have the operation of every write pending for this long
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
+    pub op_delay: u64,
     /// Hand out at most this many files a second
     #[arg(long, value_name = "FILES", default_value_t = 0)]
     pub pace: u32,
@@ -100,6 +119,19 @@ fn parse_chaos(text: &str) -> Result<ChaosChoice, String> {
 }
 
 impl ServeArgs {
+    fn settings(&self) -> Settings {
+        let writes = WriteSettings {
+            bulk: !self.no_bulk,
+            results: !self.no_results,
+            body_max: self.body_max,
+            op_delay: Ms(self.op_delay),
+            denied: self.deny_writes.clone(),
+            strict: self.strict.clone(),
+            ..WriteSettings::default()
+        };
+        Settings { page: self.page, bulk_read: self.bulk_read, writes, ..Settings::default() }
+    }
+
     fn chaos(&self) -> Chaos {
         let seed = self.chaos_seed;
         let plan = match &self.chaos {
@@ -129,8 +161,7 @@ pub async fn run(args: ServeArgs) -> u8 {
 }
 
 async fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
-    let mut server =
-        Server::new(Settings { page: args.page, bulk_read: args.bulk_read, ..Settings::default() });
+    let mut server = Server::new(args.settings());
     let database = args.db.as_deref().map(Database::open).transpose()?;
     match &args.load {
         _ if database.as_ref().is_some_and(|database| !database.is_empty()) => {}

@@ -1,21 +1,32 @@
 //! The workspace in SQLite, so that it outlives the process.
 //!
-//! What is stored is the log of changes and nothing else: files, revisions and event ids follow
-//! from it, so no two tables can disagree, and a write costs what it adds. A start reads all of
-//! it, as all of it is in memory anyway.
+//! What is stored is the log of changes and nothing else: files, revisions, event ids, operations
+//! and remembered identities follow from it, so no two tables can disagree, and a write costs what
+//! it adds. A start reads all of it, as all of it is in memory anyway. A change is stored once: the
+//! fate of its operation has to be decided before it is.
 
 use std::path::{Path, PathBuf};
 
-use landfall_core::time::Wall;
-use landfall_reference::server::{Content, Encoding, Server, Settings};
-use rusqlite::{Connection, ErrorCode, params};
+use landfall_core::time::{Ms, Wall};
+use landfall_reference::server::{Content, Encoding, Fate, Identity, Origin, Server, Settings};
+use rusqlite::{Connection, ErrorCode, Row, params};
 use thiserror::Error;
 
 /// Tells our files from those of other programs: `LFsv` in ASCII.
 const APPLICATION: i32 = 0x4c46_7376;
 
 /// Counts the shapes that the table had.
-const SCHEMA: i32 = 1;
+const SCHEMA: i32 = 2;
+
+/// From the first shape to the second: where a change came from.
+const ORIGINS: &str = "
+    ALTER TABLE changes ADD COLUMN author TEXT;
+    ALTER TABLE changes ADD COLUMN identity_kind TEXT;
+    ALTER TABLE changes ADD COLUMN identity_key TEXT;
+    ALTER TABLE changes ADD COLUMN identity_ttl INTEGER;
+    ALTER TABLE changes ADD COLUMN fate INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE changes ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
+";
 
 /// A database that keeps a workspace. One process at a time can have it.
 #[derive(Debug)]
@@ -90,28 +101,23 @@ impl Database {
     fn replay(&self, settings: Settings) -> rusqlite::Result<Result<Server, DatabaseError>> {
         let mut server = Server::new(settings);
         let mut query = self.db.prepare(
-            "SELECT number, path, at, content, base64, type FROM changes ORDER BY number",
+            "SELECT number, path, at, content, base64, type, author, identity_kind, \
+             identity_key, identity_ttl, fate, late FROM changes ORDER BY number",
         )?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let (found, before) = (row.get(0)?, server.tip());
             let (path, at) = (row.get::<_, String>(1)?, Wall(row.get(2)?));
-            match row.get::<_, Option<Vec<u8>>>(3)? {
-                Some(bytes) => {
-                    let content = match row.get(4)? {
-                        true => Content::binary(bytes),
-                        false => Content::new(bytes),
-                    };
-                    let content = match row.get::<_, Option<String>>(5)? {
-                        Some(kind) => content.typed(kind),
-                        None => content,
-                    };
-                    server.put(&path, content, at);
-                }
-                None => {
-                    server.delete(&path, at);
-                }
-            }
+            let content = match row.get::<_, Option<Vec<u8>>>(3)? {
+                Some(bytes) if row.get(4)? => Some(Content::binary(bytes)),
+                Some(bytes) => Some(Content::new(bytes)),
+                None => None,
+            };
+            let content = match row.get::<_, Option<String>>(5)? {
+                Some(kind) => content.map(|content| content.typed(kind)),
+                None => content,
+            };
+            server.replay(&path, content, at, origin(row)?);
             if server.tip() != before + 1 || server.tip() != found {
                 return Ok(Err(DatabaseError::Gap { path: self.path.clone(), found, before }));
             }
@@ -138,13 +144,17 @@ impl Database {
         let tx = self.db.transaction()?;
         {
             let mut insert = tx.prepare_cached(
-                "INSERT INTO changes (number, path, at, content, base64, type) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO changes (number, path, at, content, base64, type, author, \
+                 identity_kind, identity_key, identity_ttl, fate, late) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?;
             // A slice, and not `skip`, which would walk over all that is stored.
             let news = server.history().get(self.stored as usize..).unwrap_or_default();
             for (change, number) in news.iter().zip(self.stored + 1..) {
                 let content = change.after.as_ref().map(|file| &file.content);
+                let Origin { by, identity, fate } = &change.origin;
+                let identity = identity.as_ref();
+                let (fate, late) = coded(*fate);
                 insert.execute(params![
                     number,
                     &*change.path,
@@ -152,6 +162,12 @@ impl Database {
                     content.map(Content::bytes),
                     content.map(|content| content.encoding() == Encoding::Base64),
                     content.and_then(Content::kind),
+                    by.as_deref(),
+                    identity.map(|identity| &*identity.kind),
+                    identity.map(|identity| &*identity.key),
+                    identity.map(|identity| whole(identity.ttl)),
+                    fate,
+                    late,
                 ])?;
             }
         }
@@ -161,6 +177,40 @@ impl Database {
     fn failed(&self, why: rusqlite::Error) -> DatabaseError {
         DatabaseError::Sqlite { path: self.path.clone(), why }
     }
+}
+
+/// Where the change of a row came from.
+fn origin(row: &Row<'_>) -> rusqlite::Result<Origin> {
+    let shared = |column: usize| row.get::<_, Option<String>>(column);
+    let identity = match (shared(7)?, shared(8)?) {
+        (Some(kind), Some(key)) => {
+            Some(Identity { ttl: Ms(row.get(9)?), ..Identity::new(kind, key) })
+        }
+        _ => None,
+    };
+    let fate = match row.get(10)? {
+        0 => Fate::Succeeds,
+        1 => Fate::Late(Ms(row.get(11)?)),
+        2 => Fate::Fails,
+        3 => Fate::DeadLetters,
+        unknown => return Err(rusqlite::Error::IntegralValueOutOfRange(10, unknown)),
+    };
+    Ok(Origin { by: shared(6)?.map(Into::into), identity, fate })
+}
+
+/// A fate as two numbers: which, and how late.
+fn coded(fate: Fate) -> (u8, i64) {
+    match fate {
+        Fate::Succeeds => (0, 0),
+        Fate::Late(more) => (1, whole(more)),
+        Fate::Fails => (2, 0),
+        Fate::DeadLetters => (3, 0),
+    }
+}
+
+/// SQLite has no larger number. It is 292 million years.
+fn whole(length: Ms) -> i64 {
+    i64::try_from(length.0).unwrap_or(i64::MAX)
 }
 
 /// Takes hold of the database. Answers whether it is one of ours, and how many changes it has.
@@ -178,9 +228,14 @@ fn begin(db: &Connection) -> rusqlite::Result<(bool, u64)> {
              )",
         )?;
         db.pragma_update(None, "application_id", APPLICATION)?;
+        db.pragma_update(None, "user_version", 1)?;
+    }
+    let ours = number("application_id")? == APPLICATION;
+    if ours && number("user_version")? == 1 {
+        db.execute_batch(ORIGINS)?;
         db.pragma_update(None, "user_version", SCHEMA)?;
     }
-    let known = number("application_id")? == APPLICATION && number("user_version")? == SCHEMA;
+    let known = ours && number("user_version")? == SCHEMA;
     db.execute_batch("COMMIT")?;
     if !known {
         return Ok((false, 0));
@@ -193,7 +248,7 @@ fn begin(db: &Connection) -> rusqlite::Result<(bool, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use landfall_reference::server::IfMatch;
+    use landfall_reference::server::{BulkWrite, IfMatch, OpStatus};
 
     use super::*;
 
@@ -213,6 +268,72 @@ mod tests {
         server.put("/typed", Content::new(*b"a").typed("text/x-odd"), Wall(4_000));
         server.delete("/typed", Wall(5_000));
         server.put("/typed", Content::new(vec![0xff]).typed("image/png"), Wall(6_000));
+        Database::open(&path).unwrap().store(&server).unwrap();
+        assert_eq!(reopened(&path), server);
+    }
+
+    /// A write with a name, by an agent.
+    fn named(key: &str) -> Vec<BulkWrite> {
+        vec![BulkWrite {
+            path: format!("/{key}"),
+            content: Some(Content::new(*b"text")),
+            expect: IfMatch::Absent,
+            identity: Some(Identity::new("mount-command", key)),
+        }]
+    }
+
+    #[test]
+    fn what_was_asked_for_is_known_after_a_restart_and_so_is_what_became_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.db");
+        let mut server = Server::default();
+        let by = "agent".into();
+        let fates =
+            [Fate::Succeeds, Fate::Late(Ms(7)), Fate::Fails, Fate::DeadLetters, Fate::Succeeds];
+        for (fate, key) in fates.into_iter().zip(["a", "b", "c", "d", "e"]) {
+            server.bulk_write(&by, named(key), None, Wall(1_000)).unwrap();
+            assert!(server.doom(server.tip(), fate));
+        }
+        server.delete_if(&by, "/e", &IfMatch::Any, Wall(2_000)).unwrap();
+        Database::open(&path).unwrap().store(&server).unwrap();
+        let mut restarted = reopened(&path);
+        assert_eq!(restarted, server);
+        assert_eq!(restarted.ops(None, Wall(3_000)), server.ops(None, Wall(3_000)));
+        let again = restarted.bulk_write(&by, named("e"), None, Wall(3_000)).unwrap();
+        assert!(again.written[0].again, "though the file is gone by now");
+
+        // More than SQLite can count is as good as for ever.
+        server.doom(6, Fate::Late(Ms(u64::MAX)));
+        let stuck = dir.path().join("stuck.db");
+        Database::open(&stuck).unwrap().store(&server).unwrap();
+        let stuck = reopened(&stuck).op("op_6", Wall(i64::MAX as u64)).unwrap();
+        assert_eq!(stuck.status, OpStatus::Pending);
+    }
+
+    #[test]
+    fn a_database_of_the_first_shape_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.db");
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch(
+            "CREATE TABLE changes (
+               number INTEGER PRIMARY KEY, path TEXT NOT NULL, at INTEGER NOT NULL,
+               content BLOB, base64 INTEGER, type TEXT
+             );
+             INSERT INTO changes VALUES (1, '/a', 1000, X'61', 0, 'text/x-odd');
+             INSERT INTO changes VALUES (2, '/b', 2000, X'ff', 1, NULL);
+             INSERT INTO changes VALUES (3, '/b', 3000, NULL, NULL, NULL);",
+        )
+        .unwrap();
+        db.pragma_update(None, "application_id", APPLICATION).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        drop(db);
+        let mut server = Server::default();
+        server.put("/a", Content::new(*b"a").typed("text/x-odd"), Wall(1_000));
+        server.put("/b", Content::binary(vec![0xff]), Wall(2_000));
+        server.delete("/b", Wall(3_000));
+        assert_eq!(reopened(&path), server);
+        server.bulk_write(&"agent".into(), named("c"), None, Wall(4_000)).unwrap();
         Database::open(&path).unwrap().store(&server).unwrap();
         assert_eq!(reopened(&path), server);
     }
@@ -241,7 +362,8 @@ mod tests {
         let mut database = Database::open(&path).unwrap();
         database.store(&server).unwrap();
         let before = server.clone();
-        server.put_if("/b", Content::new(*b"b"), &IfMatch::Absent, Wall(2_000)).unwrap();
+        let by = "somebody".into();
+        server.put_if(&by, "/b", Content::new(*b"b"), &IfMatch::Absent, Wall(2_000)).unwrap();
         server.put("/a", Content::new(*b"again"), Wall(3_000));
         server.delete("/b", Wall(4_000));
         // The last of the three can not be written.

@@ -4,8 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use landfall_core::time::Wall;
 use landfall_core::wire::{Events, FeedEvent, Tree, TreeEntry};
-use landfall_reference::server::{Content, Encoding, File, Refusal, Server, View};
+use landfall_reference::server::{
+    Accepted, BulkError, BulkWritten, Content, Encoding, File, Merged, Op, OpStatus, Refusal,
+    Server, View,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// RFC 3339 in UTC.
 pub(super) fn time(at: Wall) -> String {
@@ -128,7 +132,7 @@ pub(super) fn bulk_file(path: &str, file: &File) -> Vec<u8> {
 
 /// A path that `fs/bulk-read` refuses.
 pub(super) fn bulk_refusal(path: &str, refusal: &Refusal) -> Vec<u8> {
-    encode(&serde_json::json!({
+    encode(&json!({
         "path": path,
         "error": {
             "code": refusal.code,
@@ -164,7 +168,7 @@ pub(super) fn tree(page: &Tree, view: &View<'_>) -> Vec<u8> {
             }
         })
         .collect();
-    let mut json = serde_json::json!({
+    let mut json = json!({
         "path": page.path,
         "entries": entries,
         "nextCursor": page.next_cursor,
@@ -204,12 +208,12 @@ pub(super) fn events(page: &Events, server: &Server) -> Vec<u8> {
             event,
         })
         .collect();
-    encode(&serde_json::json!({ "events": events, "nextCursor": page.next_cursor }))
+    encode(&json!({ "events": events, "nextCursor": page.next_cursor }))
 }
 
 /// The body of an error.
 pub(super) fn refusal(refusal: &Refusal, correlation: &str) -> Vec<u8> {
-    let mut json = serde_json::json!({
+    let mut json = json!({
         "code": refusal.code,
         "message": refusal.message,
         "correlationId": correlation,
@@ -222,47 +226,94 @@ pub(super) fn refusal(refusal: &Refusal, correlation: &str) -> Vec<u8> {
 }
 
 /// The answer to a write.
-pub(super) fn accepted(revision: &str, path: &str) -> Vec<u8> {
-    encode(&serde_json::json!({
-        "opId": revision.replace("rev_", "op_"),
+pub(super) fn accepted(accepted: &Accepted) -> Vec<u8> {
+    encode(&json!({
+        "opId": accepted.op(),
         "status": "queued",
-        "targetRevision": revision,
-        "writeback": { "provider": provider(path), "state": "pending" },
+        "targetRevision": accepted.revision(),
+        "writeback": { "provider": provider(&accepted.path), "state": "pending" },
     }))
 }
 
-/// The body of `PUT fs/file`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PutBody {
-    content: String,
-    #[serde(default)]
-    encoding: Option<String>,
-    #[serde(default)]
-    content_type: Option<String>,
+/// The answer to a bulk write.
+pub(super) fn bulk_written(answer: &BulkWritten, server: &Server, correlation: &str) -> Vec<u8> {
+    let errors: Vec<Value> = answer.errors.iter().map(bulk_error).collect();
+    let mut body = json!({
+        "written": answer.written.len(),
+        "errorCount": errors.len(),
+        "correlationId": correlation,
+        "errors": errors,
+    });
+    if let Some(results) = answer.results() {
+        body["results"] = results.iter().map(|accepted| bulk_result(accepted, server)).collect();
+    }
+    encode(&body)
+}
+
+fn bulk_result(accepted: &Accepted, server: &Server) -> Value {
+    let after = server.change(accepted.number).and_then(|change| change.after.as_ref());
+    json!({
+        "path": &*accepted.path,
+        "revision": accepted.revision(),
+        "contentType": after.map(|file| content_type(&accepted.path, &file.content)),
+        "opId": accepted.op(),
+        "writeback": { "provider": provider(&accepted.path), "state": "pending" },
+    })
+}
+
+fn bulk_error(error: &BulkError) -> Value {
+    let mut body = json!({ "path": &*error.path, "code": error.code, "message": error.message });
+    if let Some((expected, current)) = &error.revisions {
+        body["expectedRevision"] = expected.as_str().into();
+        body["currentRevision"] = current.as_str().into();
+    }
+    body
+}
+
+/// The answer to a merge.
+pub(super) fn merged(merged: &Merged) -> Vec<u8> {
+    encode(&json!({
+        "targetRevision": merged.accepted.revision(),
+        "strategy": merged.strategy,
+        "baseRevision": merged.base_revision,
+        "mergedAgainstRevision": merged.against,
+    }))
+}
+
+/// An operation as `ops/{opId}` answers it.
+pub(super) fn op(op: &Op) -> Vec<u8> {
+    encode(&op_value(op))
+}
+
+/// Operations as `ops` answers them: all in one page.
+pub(super) fn ops(ops: &[Op]) -> Vec<u8> {
+    let items: Vec<Value> = ops.iter().map(op_value).collect();
+    encode(&json!({ "items": items, "nextCursor": null }))
+}
+
+fn op_value(op: &Op) -> Value {
+    let mut body = json!({
+        "opId": op.id(),
+        "path": &*op.path,
+        "revision": op.revision(),
+        "action": op.action(),
+        "provider": provider(&op.path),
+        "status": op.status.name(),
+        "attemptCount": op.attempts,
+        "correlationId": format!("corr_{}", op.number),
+        "createdAt": time(op.created),
+        "updatedAt": time(op.updated),
+    });
+    if matches!(op.status, OpStatus::Failed | OpStatus::DeadLettered) {
+        body["lastError"] = "the provider refused the write".into();
+    }
+    body
 }
 
 /// The body of `POST fs/bulk-read`.
 #[derive(Deserialize)]
 pub(super) struct BulkBody {
     pub(super) paths: Vec<String>,
-}
-
-impl PutBody {
-    pub(super) fn content(self) -> Result<Content, Refusal> {
-        let content = match self.encoding.as_deref() {
-            None | Some("" | "utf-8") => Content::new(self.content.into_bytes()),
-            Some("base64") => match STANDARD.decode(self.content) {
-                Ok(bytes) => Content::binary(bytes),
-                Err(_) => return Err(Refusal::bad_request("content is not base64")),
-            },
-            Some(_) => return Err(Refusal::bad_request("unknown encoding")),
-        };
-        Ok(match self.content_type {
-            Some(kind) if !kind.is_empty() => content.typed(kind),
-            _ => content,
-        })
-    }
 }
 
 /// Our own values have string keys and no floats, so this can not fail.

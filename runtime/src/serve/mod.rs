@@ -8,6 +8,7 @@
 mod args;
 mod body;
 mod database;
+mod given;
 mod json;
 mod load;
 mod log;
@@ -17,6 +18,7 @@ mod state;
 mod stream;
 mod tar;
 mod visit;
+mod writes;
 
 pub use args::{ServeArgs, run};
 pub use database::{Database, DatabaseError};

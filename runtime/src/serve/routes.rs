@@ -9,29 +9,31 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{any, get};
+use futures_util::StreamExt;
 use landfall_reference::script::{Ask, Script};
-use landfall_reference::server::{
-    Content, Direction, EventsQuery, IfMatch, Refusal, Server, TreeQuery, normal,
-};
+use landfall_reference::server::{Direction, EventsQuery, Refusal, TreeQuery, normal};
 
 use super::body::{Piece, Shape};
-use super::json::{self, BulkBody, PutBody};
-use super::state::{Route, Shared, wall};
+use super::json::{self, BulkBody};
+use super::state::{Route, Shared};
 use super::visit::{Visit, json_response};
-use super::{stream, tar};
+use super::{stream, tar, writes};
 
-/// Largest body of a request, in bytes. That of the API's reference server.
-const BODY_MAX: usize = 1024 * 1024;
+/// So many bytes of a body that is too large are read and forgotten: who still sends would find
+/// the connection reset, and not read why.
+const DRAIN_MAX: u64 = 64 * 1024 * 1024;
 
-type Params = BTreeMap<String, String>;
+pub(super) type Params = BTreeMap<String, String>;
 
 /// A finished answer, or the refusal to make one from.
-type Answer = Result<(StatusCode, Vec<Piece>, Script), Refusal>;
+pub(super) type Answer = Result<(StatusCode, Vec<Piece>, Script), Refusal>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/health", get(health))
-        .route("/v1/workspaces/{workspace}/fs/{what}", any(enter))
+        .route("/v1/workspaces/{workspace}/fs/{what}", any(files))
+        .route("/v1/workspaces/{workspace}/ops", any(operations))
+        .route("/v1/workspaces/{workspace}/ops/{id}", any(operation))
         .fallback(nowhere)
         .with_state(shared)
 }
@@ -45,9 +47,51 @@ async fn nowhere(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     visit.refuse(&Refusal::no_route())
 }
 
-async fn enter(
+async fn files(
     State(shared): State<Arc<Shared>>,
     Path((workspace, what)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let method = request.method();
+    let route = match what.as_str() {
+        "tree" if method == Method::GET => Route::Tree,
+        "file" if method == Method::GET => Route::File,
+        "file" if method == Method::PUT => Route::Put,
+        "file" if method == Method::DELETE => Route::Delete,
+        "bulk" if method == Method::POST => Route::BulkWrite,
+        "bulk-read" if method == Method::POST => Route::Bulk,
+        "merge" if method == Method::POST => Route::Merge,
+        "export" if method == Method::GET => Route::Export,
+        "events" if method == Method::GET => Route::Events,
+        "ws" if method == Method::GET => Route::Stream,
+        _ => Route::Other,
+    };
+    enter(shared, &workspace, route, None, request).await
+}
+
+async fn operations(
+    State(shared): State<Arc<Shared>>,
+    Path(workspace): Path<String>,
+    request: Request,
+) -> Response {
+    let route = if request.method() == Method::GET { Route::Ops } else { Route::Other };
+    enter(shared, &workspace, route, None, request).await
+}
+
+async fn operation(
+    State(shared): State<Arc<Shared>>,
+    Path((workspace, id)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let route = if request.method() == Method::GET { Route::Op } else { Route::Other };
+    enter(shared, &workspace, route, Some(id), request).await
+}
+
+async fn enter(
+    shared: Arc<Shared>,
+    workspace: &str,
+    route: Route,
+    op: Option<String>,
     request: Request,
 ) -> Response {
     let params = Query::<Params>::try_from_uri(request.uri());
@@ -55,26 +99,15 @@ async fn enter(
     let param = |name: &str| params.as_ref().ok().and_then(|all| all.get(name)).cloned();
     let tip =
         param("direction").as_deref() == Some("desc") && param("limit").as_deref() == Some("1");
-    let method = request.method();
-    let route = match what.as_str() {
-        "tree" if method == Method::GET => Route::Tree,
-        "file" if method == Method::GET => Route::File,
-        "file" if method == Method::PUT => Route::Put,
-        "file" if method == Method::DELETE => Route::Delete,
-        "bulk-read" if method == Method::POST => Route::Bulk,
-        "export" if method == Method::GET => Route::Export,
-        "events" if method == Method::GET && tip => Route::Tip,
-        "events" if method == Method::GET => Route::Events,
-        "ws" if method == Method::GET => Route::Stream,
-        _ => Route::Other,
-    };
+    let route = if route == Route::Events && tip { Route::Tip } else { route };
     let about = match route {
         Route::Events | Route::Tip | Route::Stream => param("cursor"),
+        Route::Op => op.clone(),
         _ => param("path"),
     };
     let in_query = param("token").filter(|_| route == Route::Stream);
     let mut visit = Visit::new(shared, route, &about.unwrap_or_default());
-    if let Err(refusal) = visit.enter(&workspace, request.headers(), in_query.as_deref()) {
+    if let Err(refusal) = visit.enter(workspace, request.headers(), in_query.as_deref()) {
         return visit.refuse(&refusal);
     }
     if route == Route::Stream {
@@ -82,7 +115,7 @@ async fn enter(
         return stream::open(visit, param("cursor"), now, request).await;
     }
     let answer = match params {
-        Ok(params) => dispatch(&mut visit, route, params, request).await,
+        Ok(params) => dispatch(&mut visit, route, op, params, request).await,
         Err(_) => Err(Refusal::bad_request("the query can not be read")),
     };
     match answer {
@@ -106,15 +139,25 @@ async fn enter(
     }
 }
 
-async fn dispatch(visit: &mut Visit, route: Route, params: Params, request: Request) -> Answer {
+async fn dispatch(
+    visit: &mut Visit,
+    route: Route,
+    op: Option<String>,
+    params: Params,
+    request: Request,
+) -> Answer {
     match route {
         Route::Tree => tree(visit, params).await,
         Route::File => file(visit, params).await,
         Route::Export => export(visit, params).await,
         Route::Events | Route::Tip => events(visit, params).await,
         Route::Bulk => bulk_read(visit, request).await,
-        Route::Put => put(visit, params, request).await,
-        Route::Delete => delete(visit, &params, &request),
+        Route::Put => writes::put(visit, params, request).await,
+        Route::Delete => writes::delete(visit, params, request).await,
+        Route::BulkWrite => writes::bulk(visit, request).await,
+        Route::Merge => writes::merge(visit, params, request).await,
+        Route::Op => writes::op(visit, op.unwrap_or_default()).await,
+        Route::Ops => writes::ops(visit, params).await,
         Route::Stream | Route::Other => Err(Refusal::no_route()),
     }
 }
@@ -123,7 +166,7 @@ fn path_of(params: &Params) -> String {
     normal(params.get("path").map_or("/", String::as_str))
 }
 
-fn number(params: &Params, name: &str) -> Result<Option<u32>, Refusal> {
+pub(super) fn number(params: &Params, name: &str) -> Result<Option<u32>, Refusal> {
     let Some(text) = params.get(name) else {
         return Ok(None);
     };
@@ -209,7 +252,7 @@ async fn events(visit: &mut Visit, params: Params) -> Answer {
 }
 
 async fn bulk_read(visit: &mut Visit, request: Request) -> Answer {
-    let paths = body_of::<BulkBody>(request).await?.paths;
+    let paths = body_of::<BulkBody>(visit, request).await?.paths;
     let script = visit.meet(&Ask::Bulk(paths.clone())).await?;
     let plan = visit.shared.plan();
     let mut pieces = vec![Piece::Bytes(br#"{"files":["#.to_vec())];
@@ -240,48 +283,25 @@ async fn bulk_read(visit: &mut Visit, request: Request) -> Answer {
     Ok((StatusCode::OK, pieces, script))
 }
 
-fn if_match(request: &Request) -> Result<IfMatch, Refusal> {
-    let header = request.headers().get(header::IF_MATCH);
-    match header.and_then(|value| value.to_str().ok()) {
-        Some(text) => Ok(IfMatch::parse(text)),
-        None => Err(Refusal::new(412, "precondition_failed", "missing If-Match header")),
-    }
-}
-
-async fn put(visit: &mut Visit, params: Params, request: Request) -> Answer {
-    let expect = if_match(&request)?;
-    let path = path_of(&params);
-    let content: Content = body_of::<PutBody>(request).await?.content()?;
-    let revision = change(visit, |server| server.put_if(&path, content, &expect, wall()))?;
-    Ok(written(&revision, &path))
-}
-
-fn delete(visit: &mut Visit, params: &Params, request: &Request) -> Answer {
-    let expect = if_match(request)?;
-    let path = path_of(params);
-    let revision = change(visit, |server| server.delete_if(&path, &expect, wall()))?;
-    Ok(written(&revision, &path))
-}
-
-/// A change by a request: it is answered when it is stored.
-fn change<R>(
+/// The body of a request, if it is no larger than the settings say.
+pub(super) async fn body_of<T: serde::de::DeserializeOwned>(
     visit: &Visit,
-    act: impl FnOnce(&mut Server) -> Result<R, Refusal>,
-) -> Result<R, Refusal> {
-    visit.shared.write(act).map_err(|why| {
-        tracing::error!("{why}");
-        Refusal::new(503, "unavailable", "the change can not be stored")
-    })?
-}
-
-fn written(revision: &str, path: &str) -> (StatusCode, Vec<Piece>, Script) {
-    let body = json::accepted(revision, path);
-    (StatusCode::ACCEPTED, vec![Piece::Bytes(body)], Script::default())
-}
-
-async fn body_of<T: serde::de::DeserializeOwned>(request: Request) -> Result<T, Refusal> {
-    let bytes = axum::body::to_bytes(request.into_body(), BODY_MAX)
-        .await
-        .map_err(|_| Refusal::new(413, "payload_too_large", "the body is over 1 MiB"))?;
+    request: Request,
+) -> Result<T, Refusal> {
+    let max = visit.shared.read(|server| server.settings().writes.body_max);
+    let mut pieces = request.into_body().into_data_stream();
+    let (mut bytes, mut seen) = (Vec::new(), 0);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Refusal::bad_request("the body is not whole"))?;
+        seen += piece.len() as u64;
+        if seen <= max {
+            bytes.extend_from_slice(&piece);
+        } else if seen > max.saturating_add(DRAIN_MAX) {
+            break;
+        }
+    }
+    if seen > max {
+        return Err(Refusal::too_large(max));
+    }
     serde_json::from_slice(&bytes).map_err(|_| Refusal::bad_request("the body can not be read"))
 }

@@ -98,6 +98,14 @@ pub enum Route {
     Tip,
     /// `GET fs/ws`.
     Stream,
+    /// `POST fs/bulk`.
+    BulkWrite,
+    /// `POST fs/merge`.
+    Merge,
+    /// `GET ops/{opId}`.
+    Op,
+    /// `GET ops`.
+    Ops,
     /// Anything else.
     Other,
 }
@@ -113,6 +121,12 @@ impl Route {
             Ask::Tree(..) => Self::Tree,
             Ask::File(_) => Self::File,
             Ask::Bulk(_) => Self::Bulk,
+            Ask::Put(_) => Self::Put,
+            Ask::Delete(_) => Self::Delete,
+            Ask::BulkWrite(_) => Self::BulkWrite,
+            Ask::Merge(_) => Self::Merge,
+            Ask::Op(_) => Self::Op,
+            Ask::Ops => Self::Ops,
         }
     }
 }

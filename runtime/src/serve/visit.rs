@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use landfall_core::time::Ms;
 use landfall_reference::script::{Ask, Script};
 use landfall_reference::server::Refusal;
@@ -16,11 +18,16 @@ use super::json;
 use super::log::RequestId;
 use super::state::{Route, Shared};
 
+/// Who asks, where the token does not say.
+const ANYBODY: &str = "client";
+
 /// A request that is in the log and not yet answered.
 ///
 /// Dropped without an answer, because the client went away, it is logged as never completed.
 pub(super) struct Visit {
     pub(super) shared: Arc<Shared>,
+    /// Who asks, as the history will name it.
+    pub(super) by: Arc<str>,
     request: RequestId,
     route: Route,
     correlation: String,
@@ -33,6 +40,7 @@ impl Visit {
         Self {
             request: shared.log.begin(route, path),
             shared,
+            by: ANYBODY.into(),
             route,
             correlation: String::new(),
             handed_over: false,
@@ -53,6 +61,9 @@ impl Visit {
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         self.correlation = value("x-correlation-id").unwrap_or_default().to_owned();
         let bearer = value("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        if let Some(agent) = bearer.and_then(agent) {
+            self.by = agent.into();
+        }
         if let Some(token) = &self.shared.token
             && bearer != Some(token)
             && in_query != Some(token)
@@ -69,6 +80,11 @@ impl Visit {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The `X-Correlation-Id` of the request.
+    pub(super) fn correlation(&self) -> &str {
+        &self.correlation
     }
 
     /// Lets the faults have their way with a question.
@@ -137,6 +153,9 @@ impl Visit {
         pieces: impl IntoIterator<Item = Piece>,
         script: &Script,
     ) -> Response {
+        if script.lost {
+            return lost();
+        }
         self.handed_over = true;
         let log = &self.shared.log;
         log.amend(self.request, |record| record.status = Some(status.as_u16()));
@@ -149,6 +168,14 @@ impl Visit {
     }
 }
 
+/// An answer of which nothing arrives: its body fails before its head was flushed, and the
+/// connection is thrown away with both.
+fn lost() -> Response {
+    let failure = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
+    let never = futures_util::stream::once(async { Err::<Bytes, _>(failure) });
+    Response::new(Body::from_stream(never))
+}
+
 /// An answer that says it is JSON.
 pub(super) fn json_response(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
@@ -157,6 +184,14 @@ pub(super) fn json_response(status: StatusCode, body: Body) -> Response {
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// The `agent_name` that a token claims. The token is one of ours or any, so nobody has to prove
+/// it.
+fn agent(token: &str) -> Option<String> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?.trim_end_matches('=')).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+    claims["agent_name"].as_str().map(str::to_owned)
 }
 
 impl Drop for Visit {

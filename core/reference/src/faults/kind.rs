@@ -81,6 +81,11 @@ kinds! {
     UnknownCursor, "unknown-cursor", Network, 20_000, "The feed does not know the cursor any more.";
     DescOldest, "desc-oldest", Network, 200_000, "Asked for its newest event, the feed answers with its oldest.";
     NoFeed, "no-feed", Network, 60_000, "The server has no feed.";
+    LostAnswer, "lost-answer", Network, 40_000, "A write is done, and its answer never arrives.";
+    BulkOneFails, "bulk-one-fails", Network, 60_000, "One file of a bulk write fails, this time.";
+    BulkRefused, "bulk-refused", Network, 3_000, "A bulk write is refused because of one file in it.";
+    OpFails, "op-fails", Network, 30_000, "What a write sets off fails, or takes long.";
+    OpUnknown, "op-unknown", Network, 100_000, "The server does not yet know the operation that it named.";
     Kill, "kill", Computer, 3_000, "The process is killed.";
     PowerCut, "power-cut", Computer, 1_500, "The computer loses power.";
     DiskFull, "disk-full", Computer, 10_000, "The disk is full.";

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use landfall_core::hash::ContentHash;
 use landfall_core::time::Wall;
 use landfall_core::wire::FeedEvent;
 
-use super::{File, Files};
+use super::{Fate, File, Files, Identity};
 
 /// One change of one file. The n-th change of a workspace makes `evt_<n>`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,9 +19,28 @@ pub struct Change {
     pub after: Option<File>,
     /// When.
     pub at: Wall,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where a change came from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Origin {
+    /// Who asked for it through the API. `None` if nobody did: it is what the workspace began
+    /// with, or what a provider changed.
+    pub by: Option<Arc<str>>,
+    /// The name by which it is known when it is asked for again.
+    pub identity: Option<Identity>,
+    /// What becomes of its operation.
+    pub fate: Fate,
 }
 
 impl Change {
+    /// The hash of what is there now; `None` if nothing is.
+    pub fn hash(&self) -> Option<ContentHash> {
+        self.after.as_ref().map(|file| file.content.hash())
+    }
+
     /// What the feed says about it, being the `number`-th change, from 1.
     pub fn event(&self, number: u64) -> FeedEvent {
         let kind = match (&self.before, &self.after) {
@@ -33,7 +53,7 @@ impl Change {
             kind: kind.to_owned(),
             path: self.path.to_string(),
             revision: format!("rev_{number}"),
-            content_hash: self.after.as_ref().map(|file| file.content.hash().to_string()),
+            content_hash: self.hash().map(|hash| hash.to_string()),
         }
     }
 }

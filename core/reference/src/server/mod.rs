@@ -3,20 +3,31 @@
 mod content;
 mod feed;
 mod history;
+mod identity;
+mod merge;
+mod op;
 mod refusal;
+mod rules;
 mod sample;
 mod view;
+mod write;
 
 pub use content::{Content, Encoding, File, hash};
 pub use feed::{Direction, EventsQuery, Forgot};
-pub use history::Change;
+pub use history::{Change, Origin};
+pub use identity::Identity;
+pub use merge::{Merge, Merged};
+pub use op::{Fate, Op, OpStatus};
 pub use refusal::{Refusal, RetryAfter};
+pub use rules::WriteSettings;
 pub use sample::sample_file;
 pub use view::{BULK_MAX, BulkItem, TreeQuery, View};
+pub use write::{Accepted, BulkError, BulkWrite, BulkWritten, IfMatch};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use identity::Identities;
 use landfall_core::time::Wall;
 
 /// The files of a workspace at one moment, in path order.
@@ -37,6 +48,8 @@ pub struct Settings {
     pub descending: bool,
     /// What the feed does with a cursor that it does not know. Default: starts again.
     pub forgot: Forgot,
+    /// What it makes of writes.
+    pub writes: WriteSettings,
 }
 
 impl Default for Settings {
@@ -48,30 +61,7 @@ impl Default for Settings {
             hashes: true,
             descending: true,
             forgot: Forgot::StartsAgain,
-        }
-    }
-}
-
-/// What a write expects to find, as `If-Match` says it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum IfMatch {
-    /// `*`: anything.
-    Any,
-    /// `0`: nothing.
-    Absent,
-    /// A revision.
-    Revision(String),
-}
-
-impl IfMatch {
-    /// Reads the header: a revision bare, quoted or with `W/`, `0`, or `*`.
-    pub fn parse(header: &str) -> Self {
-        let bare = header.trim();
-        let bare = bare.strip_prefix("W/").unwrap_or(bare).trim_matches('"');
-        match bare {
-            "*" => Self::Any,
-            "0" => Self::Absent,
-            revision => Self::Revision(revision.to_owned()),
+            writes: WriteSettings::default(),
         }
     }
 }
@@ -84,6 +74,7 @@ impl IfMatch {
 pub struct Server {
     files: Files,
     history: Vec<Change>,
+    identities: Identities,
     settings: Settings,
 }
 
@@ -135,81 +126,58 @@ impl Server {
     }
 
     /// Writes a file, whatever is there. Returns its revision.
-    pub fn put(&mut self, path: &str, content: Content, at: Wall) -> String {
-        let path: Arc<str> = normal(path).into();
-        let number = self.tip() + 1;
-        let file = File { number, content, at };
-        let revision = file.revision();
-        self.record(path, Some(file), at);
-        revision
-    }
-
-    /// Deletes a file. Returns whether there was one.
-    pub fn delete(&mut self, path: &str, at: Wall) -> bool {
-        let path: Arc<str> = normal(path).into();
-        let there = self.files.contains_key(&path);
-        if there {
-            self.record(path, None, at);
-        }
-        there
-    }
-
-    /// `PUT fs/file`: writes a file if what is there is what the writer expects.
     ///
-    /// # Errors
-    /// 404 for a revision of a file that is not there; 409 over a file that was to be created,
-    /// or over another revision.
-    pub fn put_if(
+    /// Nobody asked for it through the API: it is what the workspace begins with, or what a
+    /// provider changed. So it has no operation, and no rule of the settings stops it.
+    pub fn put(&mut self, path: &str, content: Content, at: Wall) -> String {
+        self.record(normal(path).into(), Some(content), at, Origin::default());
+        format!("rev_{}", self.tip())
+    }
+
+    /// Deletes a file, as nobody asked for it through the API either. Returns whether there
+    /// was one.
+    pub fn delete(&mut self, path: &str, at: Wall) -> bool {
+        self.replay(path, None, at, Origin::default())
+    }
+
+    /// Makes a change that was made before, as a store of changes has it. Returns whether there
+    /// was anything to change: what is not there can not be deleted.
+    pub fn replay(
         &mut self,
         path: &str,
-        content: Content,
-        expect: &IfMatch,
+        content: Option<Content>,
         at: Wall,
-    ) -> Result<String, Refusal> {
-        self.check(path, expect)?;
-        Ok(self.put(path, content, at))
-    }
-
-    /// `DELETE fs/file`: deletes a file if it is what the writer expects. Returns the revision
-    /// of the deletion.
-    ///
-    /// # Errors
-    /// 404 if there is no file, 409 if it has another revision.
-    pub fn delete_if(&mut self, path: &str, expect: &IfMatch, at: Wall) -> Result<String, Refusal> {
-        self.check(path, expect)?;
-        if !self.delete(path, at) {
-            return Err(Refusal::not_found());
+        origin: Origin,
+    ) -> bool {
+        let path: Arc<str> = normal(path).into();
+        let changes = content.is_some() || self.files.contains_key(&path);
+        if changes {
+            self.record(path, content, at, origin);
         }
-        Ok(format!("rev_{}", self.tip()))
+        changes
     }
 
     /// Forgets the newest changes: everything is as it was after the first `events` events. For
     /// a change that could not be made durable and was told to nobody.
     pub fn rewind(&mut self, events: u64) {
         while self.tip() > events {
+            self.identities.forget(self.history.last());
             let Some(change) = self.history.pop() else { return };
             history::set(&mut self.files, &change, &change.before);
         }
     }
 
-    fn check(&self, path: &str, expect: &IfMatch) -> Result<(), Refusal> {
-        match (self.files.get(normal(path).as_str()), expect) {
-            (_, IfMatch::Any) | (None, IfMatch::Absent) => Ok(()),
-            (None, IfMatch::Revision(_)) => Err(Refusal::not_found()),
-            (Some(file), IfMatch::Revision(wanted)) if file.revision() == *wanted => Ok(()),
-            (Some(file), IfMatch::Revision(wanted)) => {
-                Err(Refusal::conflict(wanted, &file.revision()))
-            }
-            (Some(file), IfMatch::Absent) => Err(Refusal::conflict("0", &file.revision())),
-        }
-    }
-
-    fn record(&mut self, path: Arc<str>, after: Option<File>, at: Wall) {
+    fn record(&mut self, path: Arc<str>, content: Option<Content>, at: Wall, origin: Origin) {
+        let number = self.tip() + 1;
+        let after = content.map(|content| File { number, content, at });
         let before = match &after {
             Some(file) => self.files.insert(path.clone(), file.clone()),
             None => self.files.remove(&path),
         };
-        self.history.push(Change { path, before, after, at });
+        if let Some(identity) = &origin.identity {
+            self.identities.keep(identity, number);
+        }
+        self.history.push(Change { path, before, after, at, origin });
     }
 }
 

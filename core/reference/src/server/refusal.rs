@@ -85,6 +85,11 @@ impl Refusal {
         Self::new(404, "not_found", "route not found")
     }
 
+    /// 413 of a request with more bytes than that.
+    pub fn too_large(max: u64) -> Self {
+        Self::new(413, "payload_too_large", format!("the body is over {max} bytes"))
+    }
+
     /// 409.
     pub fn conflict(expected: &str, current: &str) -> Self {
         let message = format!("expected revision {expected:?} but current revision is {current:?}");

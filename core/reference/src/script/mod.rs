@@ -3,64 +3,19 @@
 //! A [`Script`] is derived from the plan, the request and how often it was made, and from
 //! nothing else. The simulator acts it out in virtual time, `landfall serve` in real time.
 
-use std::collections::BTreeMap;
+mod ask;
 
+pub use ask::{Ask, Attempts};
+
+use landfall_core::canon::Canon;
+use landfall_core::hash::ContentHash;
 use landfall_core::time::Ms;
 use landfall_core::wire::Events;
 
 use crate::faults::{Address, FaultKind, FaultPlan};
-use crate::server::{Direction, EventsQuery, Forgot, Refusal, RetryAfter, Server, View};
-
-/// A request, as far as faults tell requests apart.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Ask {
-    /// `fs/events?direction=desc&limit=1`.
-    Tip,
-    /// `fs/events` after a cursor.
-    Events(Option<String>),
-    /// `fs/ws` after a cursor.
-    Stream(Option<String>),
-    /// `fs/export` of a path.
-    Export(String),
-    /// `fs/tree` of a path, after a cursor.
-    Tree(String, Option<String>),
-    /// `fs/file`.
-    File(String),
-    /// `fs/bulk-read`.
-    Bulk(Vec<String>),
-}
-
-impl Ask {
-    /// The name of the thing that a fault hits. Attempts are counted by it.
-    pub fn entity(&self) -> String {
-        match self {
-            Self::Tip => "tip".to_owned(),
-            Self::Events(cursor) => format!("events {}", cursor.as_deref().unwrap_or("-")),
-            Self::Stream(cursor) => format!("stream {}", cursor.as_deref().unwrap_or("-")),
-            Self::Export(path) => format!("export {path}"),
-            Self::Tree(path, None) => format!("tree {path}"),
-            Self::Tree(path, Some(cursor)) => format!("tree {path} {cursor}"),
-            Self::File(path) => format!("file {path}"),
-            Self::Bulk(paths) => format!("bulk {}", paths.join(" ")),
-        }
-    }
-}
-
-/// Counts how often each thing was asked for, from 0.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Attempts(BTreeMap<String, u64>);
-
-impl Attempts {
-    /// The number of this attempt.
-    pub fn next(&mut self, entity: &str) -> u64 {
-        if let Some(count) = self.0.get_mut(entity) {
-            *count += 1;
-            return *count;
-        }
-        self.0.insert(entity.to_owned(), 0);
-        0
-    }
-}
+use crate::server::{
+    Accepted, Direction, EventsQuery, Fate, Forgot, Refusal, RetryAfter, Server, View,
+};
 
 /// What the request sees of the workspace.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -123,6 +78,12 @@ pub struct Script {
     pub twice: bool,
     /// The feed goes wrong.
     pub feed: Option<FeedFault>,
+    /// What it writes is written, and not a word of the answer arrives.
+    pub lost: bool,
+    /// Picks the file of a bulk write that fails.
+    pub one_fails: Option<u64>,
+    /// Picks a write of those that it makes, and says what becomes of its operation.
+    pub fate: Option<(u64, Fate)>,
 }
 
 impl Script {
@@ -136,7 +97,10 @@ impl Script {
             Ask::Export(_) => script.export(plan, &entity, attempt),
             Ask::Tree(path, _) => script.tree(plan, path, &entity, attempt),
             Ask::File(path) => script.file(plan, path),
-            Ask::Bulk(_) => {}
+            Ask::Put(_) | Ask::Delete(_) | Ask::Merge(_) => script.change(plan, &entity, attempt),
+            Ask::BulkWrite(files) => script.bulk_write(plan, files, &entity, attempt),
+            Ask::Op(_) => script.op(plan, &entity, attempt),
+            Ask::Bulk(_) | Ask::Ops => {}
         }
         script
     }
@@ -161,7 +125,7 @@ impl Script {
         match self.sight {
             Sight::Empty => view.retain(|_| false),
             Sight::Short { salt, kept } => {
-                view.retain(|path| landfall_core::canon::Canon::of(&(salt, path)) % 1000 < kept)
+                view.retain(|path| Canon::of(&(salt, path)) % 1000 < kept)
             }
             Sight::True | Sight::Past { .. } => {}
         }
@@ -181,6 +145,21 @@ impl Script {
                 server.events(&EventsQuery { direction: Direction::Ascending, ..query.clone() })
             }
             _ => server.events(query),
+        }
+    }
+
+    /// The place of the file that fails in a bulk write of so many.
+    pub fn one_fails(&self, files: usize) -> Option<usize> {
+        Some(self.one_fails?.checked_rem(files as u64)? as usize)
+    }
+
+    /// Decides what becomes of what was just written. What was written before keeps its fate.
+    pub fn doom(&self, server: &mut Server, written: &[Accepted]) {
+        let Some((pick, fate)) = self.fate else { return };
+        let new: Vec<u64> =
+            written.iter().filter(|accepted| !accepted.again).map(|write| write.number).collect();
+        if let Some(place) = pick.checked_rem(new.len() as u64) {
+            server.doom(new[place as usize], fate);
         }
     }
 
@@ -303,6 +282,53 @@ impl Script {
         if let Some((address, refusal)) = Self::poisoned(plan, path) {
             self.fired.push(address);
             self.refuse = Some(refusal);
+        }
+    }
+
+    fn change(&mut self, plan: &FaultPlan, entity: &str, attempt: u64) {
+        if !self.answers() {
+            return;
+        }
+        self.lost = self.hit(plan, FaultKind::LostAnswer, entity, attempt).is_some();
+        if let Some(at) = self.hit(plan, FaultKind::OpFails, entity, attempt) {
+            let late = Fate::Late(Ms(at.log_amount(2, 1_000..=600_000)));
+            self.fate = Some((at.hash, at.pick(1, &[Fate::Fails, Fate::DeadLetters, late])));
+        }
+    }
+
+    fn bulk_write(
+        &mut self,
+        plan: &FaultPlan,
+        files: &[(String, Option<ContentHash>)],
+        entity: &str,
+        attempt: u64,
+    ) {
+        if !self.answers() {
+            return;
+        }
+        // It is this content that the server can not take, whatever else it comes with.
+        for (path, hash) in files {
+            let record = format!("record {path} {hash:?}");
+            if self.hit(plan, FaultKind::BulkRefused, &record, 0).is_some() {
+                self.refuse = Some(Refusal::bad_request("invalid input"));
+                return;
+            }
+        }
+        let fails = self.hit(plan, FaultKind::BulkOneFails, entity, attempt);
+        self.one_fails = fails.map(|at| at.hash);
+        self.change(plan, entity, attempt);
+    }
+
+    fn op(&mut self, plan: &FaultPlan, entity: &str, attempt: u64) {
+        if !self.answers() {
+            return;
+        }
+        // Decided once for an operation, so that what was known stays known.
+        if let Some(at) = plan.fires(FaultKind::OpUnknown, entity, 0)
+            && attempt < at.amount(0, 1..=5)
+        {
+            self.fired.push(at);
+            self.refuse = Some(Refusal::not_found());
         }
     }
 
