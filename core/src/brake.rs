@@ -17,6 +17,10 @@ use crate::mirror::FRONTIER_MAX;
 pub enum Brake {
     /// Too many deletes in one cycle.
     MaxDelete { deletes: u64, allowed: u64, known: u64 },
+    /// Too many deletes here at once.
+    MaxUnlink { deletes: u64, allowed: u64, known: u64 },
+    /// The directory of the mirror is gone, or is another one.
+    RootLost { missing: u64 },
     /// Too many directories wait to be listed.
     Frontier { directories: u64 },
     /// Most of the files that are known may not be read any more.
@@ -42,6 +46,8 @@ impl Brake {
     pub fn name(&self) -> &'static str {
         match self {
             Brake::MaxDelete { .. } => "max-delete",
+            Brake::MaxUnlink { .. } => "max-local-delete",
+            Brake::RootLost { .. } => "root-lost",
             Brake::Frontier { .. } => "frontier",
             Brake::Forbidden { .. } => "forbidden",
             Brake::Unreadable { .. } => "unreadable",
@@ -54,6 +60,13 @@ impl Brake {
             Brake::MaxDelete { deletes, allowed, known } => format!(
                 "{deletes} of {known} files are gone on the remote, and {allowed} may go without \
                  a person"
+            ),
+            Brake::MaxUnlink { deletes, allowed, known } => format!(
+                "{deletes} of {known} files are gone here, and {allowed} may go without a person"
+            ),
+            Brake::RootLost { missing } => format!(
+                "{missing} files are gone here, and so is the directory of the mirror, or it is \
+                 another one"
             ),
             Brake::Frontier { directories } => {
                 format!("{directories} directories wait to be listed, and {FRONTIER_MAX} may")
@@ -72,6 +85,12 @@ impl Brake {
         match self {
             Brake::MaxDelete { deletes, .. } => {
                 format!("these {deletes} files would have been removed here; none was")
+            }
+            Brake::MaxUnlink { deletes, .. } => {
+                format!("these {deletes} files would have been deleted on the remote; none was")
+            }
+            Brake::RootLost { .. } => {
+                "they would have been deleted on the remote; nothing was".to_string()
             }
             Brake::Frontier { .. } => {
                 "a listing without an end would have been taken for the workspace; it was \
@@ -116,6 +135,35 @@ impl Brake {
                     "if they are to stay",
                     "restore them on the remote; the mirror then goes on by itself",
                     "landfall status --local-dir DIR",
+                ),
+            ],
+            Brake::MaxUnlink { deletes, .. } => alloc::vec![
+                way(
+                    "to see which they are",
+                    "look for the hold `max-delete`",
+                    "landfall status --local-dir DIR --json --files",
+                ),
+                way(
+                    "if they are to go",
+                    &format!("stop the mount and start it again with `--max-delete {deletes}`"),
+                    &format!("landfall mount --local-dir DIR --max-delete {deletes}"),
+                ),
+                way(
+                    "if they are to stay",
+                    "stop the mount and let it fetch them again",
+                    "landfall mount --local-dir DIR --sync-mode pull-only --once",
+                ),
+            ],
+            Brake::RootLost { .. } => alloc::vec![
+                way(
+                    "if its disk is not mounted",
+                    "mount it, then start the mount again",
+                    "landfall mount --local-dir DIR",
+                ),
+                way(
+                    "if it was moved or deleted on purpose",
+                    "start the mount again: it says what it finds, and deletes nothing",
+                    "landfall mount --local-dir DIR",
                 ),
             ],
             Brake::Frontier { .. } => alloc::vec![

@@ -59,6 +59,21 @@ pub struct WorkspaceConfig {
     pub interval: Ms,
     /// Deletes of one cycle that need no person.
     pub max_delete: MaxDelete,
+    /// A larger file is not sent. Default 8 MiB.
+    #[serde(default = "max_file")]
+    pub max_file: u64,
+    /// Bytes of files that are sent with one request, unless one alone has more. Default 4 MiB,
+    /// which stays under 8 MiB when it is encoded.
+    #[serde(default = "max_batch")]
+    pub max_batch: u64,
+}
+
+fn max_file() -> u64 {
+    8 << 20
+}
+
+fn max_batch() -> u64 {
+    4 << 20
 }
 
 /// How a first bootstrap begins. Later ones go by the tree.
@@ -103,6 +118,8 @@ impl Default for WorkspaceConfig {
             stream: true,
             interval: Ms::secs(30),
             max_delete: MaxDelete::Percent(50),
+            max_file: max_file(),
+            max_batch: max_batch(),
         }
     }
 }

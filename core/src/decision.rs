@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::files::plan::Rule;
 use crate::gate::BreakerState;
 use crate::hash::ContentHash;
-use crate::id::RemoteId;
+use crate::id::{CommandId, OpId, RemoteId};
 use crate::path::{PathError, RemotePath, Shown};
 use crate::row::Position;
 use crate::time::Ms;
@@ -91,6 +91,32 @@ pub enum Decision {
     NeverCame { path: RemotePath },
     /// A path failed and is tried again later, delaying nothing else.
     SetAside { path: RemotePath, why: Fault, tries: u32, wait: Ms },
+    /// A file is larger than what may be sent.
+    TooLarge { path: RemotePath, size: u64, max: u64 },
+    /// A change of here is sent.
+    Sending { path: RemotePath, command: CommandId, rule: Rule },
+    /// A change of here is on the server.
+    Sent { path: RemotePath, delete: bool },
+    /// The server has another version than the one that was changed here.
+    SentTooLate { path: RemotePath },
+    /// A write was refused for what is in it. It is tried again.
+    PushRefused { path: RemotePath, why: Fault, failures: u32, wait: Ms },
+    /// Many were refused at once: half as many are sent.
+    Bisected { files: u64, why: Fault },
+    /// The server does not let us write a file. What is here stays.
+    WriteDenied { path: RemotePath },
+    /// A write could not be delivered. Its bytes are kept.
+    DeadLetter { path: RemotePath, command: CommandId, attempts: u32, why: Fault },
+    /// What could not be delivered was delivered after all, or replaced by something newer.
+    LetterOver { path: RemotePath, command: CommandId },
+    /// A person wants a dead letter tried again.
+    LetterAgain { path: RemotePath, command: CommandId },
+    /// A person wants a dead letter tried again, and what is here is something else by now.
+    NothingToSend { path: RemotePath, command: CommandId },
+    /// A person gave a dead letter up.
+    Discarded { path: RemotePath, command: CommandId },
+    /// The server does not know any more what became of a write that it accepted.
+    ReceiptLost { path: RemotePath, op: OpId },
     /// A change of mode took no effect. Told once.
     WithoutModes { path: RemotePath },
     /// A name can not be placed below a root.
@@ -313,6 +339,45 @@ impl fmt::Display for Decision {
                 f.write_str("a name from the server is refused, `")?;
                 Shown(name).fmt(f)?;
                 write!(f, "`: {why}")
+            }
+            Decision::TooLarge { path, size, max } => {
+                write!(f, "{path} has {size} bytes and is not sent: at most {max} are")
+            }
+            Decision::Sending { path, rule, .. } => write!(f, "sending {path}: {rule}"),
+            Decision::Sent { path, delete: false } => write!(f, "sent {path}"),
+            Decision::Sent { path, delete: true } => write!(f, "deleted {path} on the server"),
+            Decision::SentTooLate { path } => {
+                write!(f, "the server has another version of {path} than the one changed here")
+            }
+            Decision::PushRefused { path, why, failures, wait } => {
+                write!(f, "{path} was not taken ({why}, failure {failures}); again in {wait}")
+            }
+            Decision::Bisected { files, why } => {
+                write!(f, "{files} files were not taken together ({why}); half as many are sent")
+            }
+            Decision::WriteDenied { path } => {
+                write!(f, "the server does not let us write {path}; what is here stays")
+            }
+            Decision::DeadLetter { path, command, attempts, why } => write!(
+                f,
+                "{path} could not be delivered in {attempts} attempts ({why}); it is kept as the \
+                 dead letter {command}"
+            ),
+            Decision::LetterOver { path, command } => {
+                write!(f, "the dead letter {command} of {path} is over: the server has it")
+            }
+            Decision::LetterAgain { path, command } => {
+                write!(f, "the dead letter {command} of {path} is sent again")
+            }
+            Decision::NothingToSend { path, command } => write!(
+                f,
+                "the dead letter {command} is not sent: {path} is something else here by now"
+            ),
+            Decision::Discarded { path, command } => {
+                write!(f, "the dead letter {command} of {path} was given up")
+            }
+            Decision::ReceiptLost { path, op } => {
+                write!(f, "the server does not know any more what became of {path} ({op})")
             }
             Decision::WithoutModes { path } => {
                 write!(f, "this file system keeps no modes ({path} stays as it is)")

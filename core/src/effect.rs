@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::decision::Decision;
 use crate::files::entry::Stamp;
 use crate::hash::ContentHash;
-use crate::id::{BlobId, CallId, CommitSeq, EventId, RemoteId, StoreId, UnitId};
+use crate::id::{
+    BlobId, CallId, CommandId, CommitSeq, EventId, OpId, RemoteId, Revision, StoreId, UnitId,
+};
 use crate::path::RemotePath;
 use crate::row::{Row, RowKey};
 use crate::time::Tick;
@@ -128,6 +130,48 @@ pub enum Request {
         /// Up to 32.
         paths: Vec<RemotePath>,
     },
+    /// `POST fs/bulk`. One [`Part::Wrote`](crate::event::Part::Wrote) or
+    /// [`Part::Refused`](crate::event::Part::Refused) per file, then
+    /// [`WroteMany`](crate::event::Answer::WroteMany). Older servers tell only of those that
+    /// they refused.
+    PushMany {
+        /// Up to 256.
+        files: Vec<Push>,
+    },
+    /// `PUT fs/file`. Answer: [`Wrote`](crate::event::Answer::Wrote).
+    Push(Push),
+    /// `DELETE fs/file`. Answer: [`Deleted`](crate::event::Answer::Deleted).
+    PushDelete {
+        /// Which intent this is.
+        command: CommandId,
+        /// The file.
+        path: RemotePath,
+        /// What the server is to have.
+        base: Revision,
+    },
+    /// `GET ops/{op}`. Answer: [`Op`](crate::event::Answer::Op).
+    Op {
+        /// Which.
+        op: OpId,
+    },
+}
+
+/// A file that goes to the server.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Push {
+    /// Which intent this is. Sent as the content identity, so that it is carried out once.
+    pub command: CommandId,
+    /// The file.
+    pub path: RemotePath,
+    /// What the server is to have: sent as `If-Match`. `None`: nothing, sent as `0`.
+    pub base: Option<Revision>,
+    /// The bytes, staged. If they are not there any more, or are others, the adapter sends
+    /// nothing and answers [`Fault::BlobLost`](crate::fault::Fault::BlobLost).
+    pub blob: BlobId,
+    /// Their hash.
+    pub hash: ContentHash,
+    /// How many there are.
+    pub size: u64,
 }
 
 /// What can be done to a mirror's directory.
@@ -136,8 +180,22 @@ pub enum Request {
 /// another, but for scans, which change nothing.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum DiskOp {
-    /// Remove every staged blob of an earlier run. Answer: `Cleaned`.
-    Clean,
+    /// Remove every staged blob of an earlier run, but for these. Answer: `Cleaned`.
+    Clean {
+        /// Blobs that wait to be sent.
+        keep: Vec<BlobId>,
+    },
+    /// Copy a file to the stage, so that later edits can not change what is sent. Answer:
+    /// `Staged`, or `Occupied` if it has other bytes by now.
+    Stage {
+        /// The file.
+        path: RemotePath,
+        /// The bytes that are wanted.
+        expect: ContentHash,
+    },
+    /// Is the root still the directory that it was when it was opened, at the same place?
+    /// Answer: `Rooted`.
+    Root,
     /// What is at this path? Hash it, unless its stamp equals that of `known`. Symlinks are
     /// not followed: one is `Odd`. Answer: `Looked`.
     Look {

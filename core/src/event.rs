@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::fault::{Blame, Fault};
 use crate::files::entry::{Found, Seen, Stamp};
 use crate::hash::ContentHash;
-use crate::id::{BlobId, CallId, CommitSeq, EventId, Revision, StoreId};
+use crate::id::{BlobId, CallId, CommandId, CommitSeq, EventId, OpId, Revision, StoreId, UnitId};
 use crate::path::RemotePath;
 use crate::row::StoredRow;
 use crate::time::Ms;
@@ -45,6 +45,20 @@ pub enum Event {
         call: CallId,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// Somebody did something to a path, it seems. Never trusted: it is looked at.
+    Heard {
+        /// Whose directory.
+        unit: UnitId,
+        /// What was heard.
+        hint: Hint,
+    },
+    /// A person wants something.
+    Told {
+        /// Of which unit.
+        unit: UnitId,
+        /// What.
+        order: Order,
     },
     /// Every commit of this store up to this number is durable.
     Stored {
@@ -85,6 +99,43 @@ pub enum Stop {
     Now,
 }
 
+/// What a watcher of the directory hears.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Hint {
+    /// A file was made or written, and its writer may go on.
+    Written(RemotePath),
+    /// A writer closed a file.
+    Closed(RemotePath),
+    /// A file came here whole, by a rename.
+    Arrived(RemotePath),
+    /// A file went away.
+    Left(RemotePath),
+    /// A directory came, with whatever is in it.
+    Directory(RemotePath),
+    /// Something was missed. Everything is scanned.
+    Lost,
+}
+
+/// What a person wants of a unit that runs.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Order {
+    /// Try a dead letter again; all of them with `None`.
+    Retry(Option<CommandId>),
+    /// Forget a dead letter. What it could not deliver is given up, and stays where it is here.
+    Discard(CommandId),
+}
+
+/// How far the server is with a write that it accepted.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum OpState {
+    /// It goes on.
+    Pending,
+    /// Done.
+    Succeeded,
+    /// It will not be done. The server's word for it: `failed`, `dead_lettered`, `canceled`.
+    Failed(String),
+}
+
 /// One item of a streamed answer.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Part {
@@ -92,7 +143,16 @@ pub enum Part {
     File(Fetched),
     /// Some entries of a listing page, in the page's order.
     Entries(Vec<TreeEntry>),
-    /// One path of a bulk read was refused.
+    /// One file of many was written.
+    Wrote {
+        /// As the server wrote it.
+        path: String,
+        /// Its revision.
+        revision: Revision,
+        /// What the server still does with it, if it says.
+        op: Option<OpId>,
+    },
+    /// One path of many was refused.
     Refused {
         /// As the server wrote it.
         path: String,
@@ -173,6 +233,22 @@ pub enum Answer {
     Read(Fetched),
     /// The bulk read is complete; its files came as parts.
     ReadMany,
+    /// Many files were written, but for those that were refused in parts.
+    WroteMany,
+    /// The file was written.
+    Wrote {
+        /// Its revision.
+        revision: Revision,
+        /// What the server still does with it, if it says.
+        op: Option<OpId>,
+    },
+    /// The file is deleted.
+    Deleted {
+        /// What the server still does with it, if it says.
+        op: Option<OpId>,
+    },
+    /// How far a write is.
+    Op(OpState),
 
     /// Old blobs are gone.
     Cleaned {
@@ -191,6 +267,15 @@ pub enum Answer {
         /// The hash of what came out and was kept as a conflict copy.
         kept: Option<ContentHash>,
     },
+    /// The copy is on the stage.
+    Staged {
+        /// The copy.
+        blob: BlobId,
+        /// Bytes.
+        size: u64,
+    },
+    /// The root is what it was.
+    Rooted,
     /// The file was moved away.
     Removed,
     /// Nothing was done, because this was there. The blob, if any, is still staged.
@@ -216,6 +301,7 @@ impl Answer {
     pub fn blob(&self) -> Option<BlobId> {
         match self {
             Answer::Read(fetched) => Some(fetched.blob),
+            Answer::Staged { blob, .. } => Some(*blob),
             _ => None,
         }
     }

@@ -5,6 +5,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::path::Shown;
+
 /// Whose fault it was. Only a fault of the payload ever spends a budget that ends in a dead
 /// letter; a fault of the lane pauses the gate; after an unknown one the request is repeated,
 /// because nobody can tell whether it was carried out.
@@ -38,6 +40,15 @@ pub enum Fault {
     Unauthorized,
     /// 403.
     Forbidden,
+    /// 409, 412: the server has another version than the one that was to be changed.
+    Conflict,
+    /// A write was refused for what is in it: 400, 413, 422 and other 4xx.
+    Rejected {
+        /// The status; 0 where one file of many was refused without one.
+        status: u16,
+        /// What the server said, at most 1,024 bytes and without secrets.
+        said: String,
+    },
     /// 404: this thing is not there, or this route is not.
     NotFound,
     /// 410: the thing was there once; for a cursor, the server forgot it.
@@ -54,6 +65,10 @@ pub enum Fault {
     Status(u16),
 
     // --- the disk ---
+    /// What was staged is not there any more, or was torn.
+    BlobLost,
+    /// The root is gone, or is another directory.
+    RootLost,
     /// ENOSPC or EDQUOT.
     DiskFull,
     /// EROFS.
@@ -91,6 +106,19 @@ impl Fault {
         }
     }
 
+    /// The same for a write. What is in the payload may be refused, and the server may have
+    /// another version than was expected.
+    pub fn classify_write(status: u16, code: &str, message: &str) -> (Blame, Fault) {
+        match status {
+            409 | 412 => (Blame::Payload, Fault::Conflict),
+            400 | 402 | 405..=407 | 411 | 413..=424 | 426..=428 | 430..=499 => {
+                let said = bounded(if message.is_empty() { code } else { message });
+                (Blame::Payload, Fault::Rejected { status, said })
+            }
+            _ => Self::classify(status, code, message),
+        }
+    }
+
     /// Whether the server itself spoke, so that the link to it stands.
     pub fn was_answered(&self) -> bool {
         !matches!(self, Fault::Timeout | Fault::Link) && !self.is_disk()
@@ -105,6 +133,8 @@ impl Fault {
                 | Fault::NotADirectory
                 | Fault::DiskDenied
                 | Fault::BadName
+                | Fault::BlobLost
+                | Fault::RootLost
                 | Fault::DiskIo(_)
         )
     }
@@ -113,6 +143,17 @@ impl Fault {
     pub fn is_whole_disk(&self) -> bool {
         matches!(self, Fault::DiskFull | Fault::DiskReadOnly)
     }
+}
+
+/// Most bytes that are kept of what a server says.
+const SAID: usize = 1024;
+
+fn bounded(said: &str) -> String {
+    let mut end = said.len().min(SAID);
+    while !said.is_char_boundary(end) {
+        end -= 1;
+    }
+    String::from(&said[..end])
 }
 
 fn says_overloaded(message: &str) -> bool {
@@ -130,6 +171,17 @@ impl fmt::Display for Fault {
             Fault::BadRequest => f.write_str("400 bad request"),
             Fault::Unauthorized => f.write_str("401 unauthorized"),
             Fault::Forbidden => f.write_str("403 forbidden"),
+            Fault::Conflict => f.write_str("the server has another version"),
+            Fault::Rejected { status: 0, said } => {
+                f.write_str("refused: ")?;
+                Shown(said).fmt(f)
+            }
+            Fault::Rejected { status, said } => {
+                write!(f, "refused with {status}: ")?;
+                Shown(said).fmt(f)
+            }
+            Fault::BlobLost => f.write_str("the staged copy is gone"),
+            Fault::RootLost => f.write_str("the root is gone or is another directory"),
             Fault::NotFound => f.write_str("404 not found"),
             Fault::Gone => f.write_str("410 gone"),
             Fault::WorkspaceBusy => f.write_str("429 workspace_busy"),
@@ -170,6 +222,7 @@ mod tests {
     fn every_status_has_a_class() {
         for status in 0..=u16::MAX {
             let _ = Fault::classify(status, "", "");
+            let _ = Fault::classify_write(status, "", "");
         }
     }
 }

@@ -95,3 +95,26 @@ impl fmt::Display for EventId {
         f.write_str(&self.0)
     }
 }
+
+/// One intent to change one file on the server, for ever: sent again it is the same command, and
+/// the server carries it out once.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct CommandId(pub String);
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The server's name for what it does with a write that it accepted.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct OpId(pub String);
+
+impl fmt::Display for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::path::Shown(&self.0).fmt(f)
+    }
+}

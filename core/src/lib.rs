@@ -106,6 +106,7 @@ mod timers;
 pub mod trace;
 pub mod wire;
 mod workspace;
+mod writeback;
 
 pub use machine::Machine;
 pub use timers::{Wake, Why};

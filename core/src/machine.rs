@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::decision::{Decision, Port as DecisionPort};
 use crate::effect::{Effect, Exit};
 use crate::engine::{Cx, DISK_PATIENCE, Engine, Port};
-use crate::event::{Boot, Event, LastExit, Outcome, Part, Stop};
+use crate::event::{Boot, Event, Hint, LastExit, Order, Outcome, Part, Stop};
 use crate::fault::{Blame, Fault};
 use crate::fingerprint::Print;
 use crate::id::{CallId, CommitSeq, RemoteId, StoreId, UnitId};
@@ -103,6 +103,12 @@ impl Machine {
                 }
             }
             Event::Stop(stop) => self.stop(now, stop, out),
+            Event::Heard { unit, hint } => {
+                self.with(now, unit, out, |unit, cx| unit.heard(cx, hint));
+            }
+            Event::Told { unit, order } => {
+                self.with(now, unit, out, |unit, cx| unit.told(cx, order));
+            }
             Event::Part { call, part } => self.part(now, call, part, out),
             Event::Done { call, outcome } => self.done(now, call, outcome, out),
             Event::Stored { store, upto } => {
@@ -361,6 +367,8 @@ pub(crate) trait Lane {
     fn done(&mut self, cx: &mut Cx<'_>, call: CallId, outcome: Outcome);
     fn wake(&mut self, cx: &mut Cx<'_>, why: Why);
     fn stored(&mut self, cx: &mut Cx<'_>);
+    fn heard(&mut self, _: &mut Cx<'_>, _: Hint) {}
+    fn told(&mut self, _: &mut Cx<'_>, _: Order) {}
     fn settle(&mut self, cx: &mut Cx<'_>);
     fn stop(&mut self, cx: &mut Cx<'_>);
     fn in_flight(&self) -> u64;

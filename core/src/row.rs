@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use crate::decision::Doubtful;
 use crate::files::entry::{Hold, Ordinal, Proof, Remote, Version};
-use crate::id::{EventId, UnitId};
+use crate::hash::ContentHash;
+use crate::id::{BlobId, CommandId, EventId, OpId, Revision, UnitId};
 use crate::path::RemotePath;
 use crate::time::{StoredDeadline, Wall};
 
@@ -54,6 +55,12 @@ pub enum Of {
     Frontier(String),
     /// One name that can not be placed.
     Refused(String),
+    /// What is on its way to the server for one path.
+    Intent(RemotePath),
+    /// What the server still owes us a word about.
+    Receipt(CommandId),
+    /// What could not be delivered.
+    Letter(CommandId),
 }
 
 impl RowKey {
@@ -64,6 +71,9 @@ impl RowKey {
             Of::Entry(_) => "entry",
             Of::Frontier(_) => "frontier",
             Of::Refused(_) => "refused",
+            Of::Intent(_) => "intent",
+            Of::Receipt(_) => "receipt",
+            Of::Letter(_) => "letter",
         }
     }
 
@@ -71,7 +81,8 @@ impl RowKey {
     pub fn key(&self) -> &str {
         match &self.of {
             Of::Mirror => "",
-            Of::Entry(path) => path.as_str(),
+            Of::Entry(path) | Of::Intent(path) => path.as_str(),
+            Of::Receipt(command) | Of::Letter(command) => &command.0,
             Of::Frontier(name) | Of::Refused(name) => name,
         }
     }
@@ -97,6 +108,12 @@ pub enum Value {
     Frontier(String, FrontierRow),
     /// A name from the server that can not be placed.
     Refused(String, RefusedRow),
+    /// What is on its way to the server for a path.
+    Intent(RemotePath, IntentRow),
+    /// What the server still owes us a word about.
+    Receipt(CommandId, ReceiptRow),
+    /// What could not be delivered.
+    Letter(CommandId, LetterRow),
 }
 
 /// Where a mirror stands.
@@ -196,6 +213,74 @@ pub struct RefusedRow {
     pub seen: u32,
 }
 
+/// What is on its way to the server for one path. It is durable before anything is sent, so that
+/// whatever was sent is known to be ours, and is sent again as what it was.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct IntentRow {
+    /// Its name, for ever.
+    pub command: CommandId,
+    /// What the server is to have before. `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Revision>,
+    /// The bytes that it is to have after. `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Staged>,
+    /// The point of the feed at which the server had that.
+    #[serde(default)]
+    pub since: Ordinal,
+    /// When it was made.
+    pub made: Wall,
+    /// How often the payload was refused.
+    #[serde(default)]
+    pub failures: u32,
+}
+
+/// Bytes that wait on the stage.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Staged {
+    /// Where.
+    pub blob: BlobId,
+    /// Their hash.
+    pub hash: ContentHash,
+    /// How many there are.
+    pub size: u64,
+}
+
+/// A write that the server accepted and still works on.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct ReceiptRow {
+    /// The file.
+    pub path: RemotePath,
+    /// The server's name for it.
+    pub op: OpId,
+    /// The bytes, kept until the server is done with them. `None` for a delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Staged>,
+    /// When it was accepted.
+    pub accepted: Wall,
+}
+
+/// A write that could not be delivered. Its bytes are kept.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct LetterRow {
+    /// The file.
+    pub path: RemotePath,
+    /// The server's name for it, if it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub op: Option<OpId>,
+    /// The bytes. `None` for a delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Staged>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The status of the last answer; 0 if it had none.
+    pub status: u16,
+    /// What the server said, at most 1,024 bytes.
+    pub said: String,
+    /// When it was given up.
+    pub at: Wall,
+}
+
 /// What is known of a path. See [`Entry`](crate::files::entry::Entry).
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct EntryRow {
@@ -219,6 +304,14 @@ pub struct EntryRow {
     /// The first complete traversal that left it out, if none has seen it since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<u32>,
+    /// Versions that the server had before the one that is known, oldest first, where some of
+    /// them were ours: news of them are old. `None` where it had nothing, until that was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<Option<Revision>>,
+    /// If it is missing here, that is not because a person deleted it: a power cut took it, or it
+    /// was moved away by us.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub astray: bool,
 }
 
 impl Row {
@@ -229,6 +322,9 @@ impl Row {
             Value::Entry(path, _) => Of::Entry(path.clone()),
             Value::Frontier(dir, _) => Of::Frontier(dir.clone()),
             Value::Refused(name, _) => Of::Refused(name.clone()),
+            Value::Intent(path, _) => Of::Intent(path.clone()),
+            Value::Receipt(command, _) => Of::Receipt(command.clone()),
+            Value::Letter(command, _) => Of::Letter(command.clone()),
         };
         RowKey { unit: self.unit, of }
     }
@@ -240,6 +336,9 @@ impl Row {
             Value::Entry(_, row) => serde_json::to_string(row),
             Value::Frontier(_, row) => serde_json::to_string(row),
             Value::Refused(_, row) => serde_json::to_string(row),
+            Value::Intent(_, row) => serde_json::to_string(row),
+            Value::Receipt(_, row) => serde_json::to_string(row),
+            Value::Letter(_, row) => serde_json::to_string(row),
         };
         let key = self.key();
         StoredRow {
@@ -260,13 +359,14 @@ impl Row {
         fn json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, RowError> {
             serde_json::from_str(text).map_err(|e| RowError::Json(e.to_string()))
         }
+        let path = || RemotePath::parse(&stored.key).map_err(|e| RowError::Key(e.to_string()));
+        let command = || CommandId(stored.key.clone());
         let value = match stored.kind.as_str() {
             "mirror" => Value::Mirror(json(&stored.json)?),
-            "entry" => {
-                let path =
-                    RemotePath::parse(&stored.key).map_err(|e| RowError::Key(e.to_string()))?;
-                Value::Entry(path, json(&stored.json)?)
-            }
+            "entry" => Value::Entry(path()?, json(&stored.json)?),
+            "intent" => Value::Intent(path()?, json(&stored.json)?),
+            "receipt" => Value::Receipt(command(), json(&stored.json)?),
+            "letter" => Value::Letter(command(), json(&stored.json)?),
             "frontier" => Value::Frontier(stored.key.clone(), json(&stored.json)?),
             "refused" => Value::Refused(stored.key.clone(), json(&stored.json)?),
             other => return Err(RowError::Kind(other.to_string())),

@@ -102,6 +102,24 @@ pub struct WorkspaceStatus {
     /// What happened since the start.
     #[serde(default)]
     pub counters: Counters,
+    /// What goes from here to the server.
+    #[serde(default)]
+    pub outbox: Outbox,
+}
+
+/// What goes from here to the server.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Outbox {
+    /// Changes that are on their way.
+    pub pending: u64,
+    /// Since when the oldest of them is.
+    pub oldest: Option<Wall>,
+    /// Writes that the server accepted and still works on.
+    pub owed: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Local changes that are not sent: denied, dead or too large.
+    pub unsent: u64,
 }
 
 /// What was heard of the server, and when.
@@ -204,6 +222,9 @@ pub struct Counters {
     pub kept: u64,
     /// Files that went to the trash.
     pub trashed: u64,
+    /// Changes of here that the server took.
+    #[serde(default)]
+    pub sent: u64,
 }
 
 impl Counters {
@@ -217,6 +238,7 @@ impl Counters {
             Decision::SetAside { why: Fault::NotADirectory, tries: 1, .. } => &mut self.collisions,
             Decision::Kept { .. } | Decision::Did { did: Did::SetAside, .. } => &mut self.kept,
             Decision::Did { did: Did::Trashed, .. } => &mut self.trashed,
+            Decision::Sent { .. } => &mut self.sent,
             _ => return,
         };
         *counter += 1;

@@ -42,6 +42,12 @@ pub enum Why {
     Seal,
     /// Count the deletes that were gathered.
     Deletes,
+    /// Look at what people did.
+    Hints,
+    /// Look again at what is missing.
+    Unlink,
+    /// Send again, or ask what became of what was sent.
+    Outbox,
     /// Nothing moved for a while.
     Watchdog,
     /// `--once` gives up.

@@ -6,7 +6,8 @@ use alloc::string::ToString;
 use crate::decision::{Brake, Decision, Knob};
 use crate::effect::Exit;
 use crate::engine::{Cx, Engine};
-use crate::event::{Boot, LastExit, Outcome, Part};
+use crate::event::{Boot, Hint, LastExit, Order, Outcome, Part};
+use crate::files::entry::Ordinal;
 use crate::files::{Files, Standing};
 use crate::fingerprint::Print;
 use crate::id::{CallId, CommitSeq, UnitId};
@@ -17,6 +18,7 @@ use crate::row::{RowError, StoredRow, Value};
 use crate::status::WorkspaceStatus;
 use crate::time::{Ms, Now, Tick, Wall};
 use crate::timers::Why;
+use crate::writeback::Writeback;
 
 mod heard;
 mod status;
@@ -25,6 +27,10 @@ use heard::Ears;
 
 /// So many refusals of the credentials end `--once`: they were taken anew after the first.
 const ONCE_REFUSALS: u32 = 2;
+
+/// What nobody on the server's side told of is made there when the first listing is complete, or
+/// after this.
+const HEAR_FIRST: Ms = Ms::secs(10);
 
 /// A path that is set aside is tried so often before `--once` ends without it.
 const ONCE_TRIES: u32 = 3;
@@ -35,6 +41,9 @@ pub struct Workspace {
     config: WorkspaceConfig,
     files: Files,
     mirror: Mirror,
+    writeback: Writeback,
+    /// What nobody told of waits until then.
+    hear_until: Tick,
     in_step: bool,
     in_step_at: Option<Wall>,
     unreadable_rows: u64,
@@ -48,6 +57,9 @@ impl Lane for Workspace {
     fn load(&mut self, value: Value) {
         match value {
             Value::Entry(path, row) => self.files.load(path, row),
+            Value::Intent(..) | Value::Receipt(..) | Value::Letter(..) => {
+                self.writeback.load(value);
+            }
             other => self.mirror.load(other),
         }
     }
@@ -75,10 +87,13 @@ impl Lane for Workspace {
         self.in_step_at = self.mirror.row.in_step_at;
         let files = self.files.len();
         let power_was_cut = boot == Boot::Other && last == LastExit::Unclean;
-        let suspects =
-            self.files.start(cx, self.mirror.row.sealed, power_was_cut, !self.config.once);
+        let keep = self.writeback.blobs();
+        let sealed = self.mirror.row.sealed;
+        let suspects = self.files.start(cx, sealed, power_was_cut, !self.config.once, keep);
+        self.hear_until = cx.now.tick + HEAR_FIRST;
         let resumed = last != LastExit::Never;
         cx.note(Decision::Started { files, resumed, suspects });
+        self.writeback.start(cx, &mut self.files);
         self.mirror.start(cx, &mut self.files);
     }
 
@@ -89,6 +104,9 @@ impl Lane for Workspace {
             self.mirror.part(cx, &mut self.files, call, part);
         } else if self.files.owns(call) {
             self.files.part(cx, call, part);
+        } else if self.writeback.owns(call) {
+            let at = self.ordinal_of(cx, call);
+            self.writeback.part(cx, &mut self.files, call, part, at);
         } else if let Some(blob) = part.blob() {
             self.files.drop_blob(cx, blob);
         }
@@ -102,6 +120,9 @@ impl Lane for Workspace {
             if let Some(seal) = self.files.done(cx, call, outcome) {
                 self.mirror.sealed(cx, seal);
             }
+        } else if self.writeback.owns(call) {
+            let at = self.ordinal_of(cx, call);
+            self.writeback.done(cx, &mut self.files, call, outcome, at);
         } else if let Outcome::Ok(answer) = outcome {
             // Nobody waits for it any more, but what it staged has to go.
             if let Some(blob) = answer.blob() {
@@ -114,8 +135,9 @@ impl Lane for Workspace {
         match why {
             Why::Retry => self.files.retry_due(cx),
             Why::Disk => self.files.disk_again(),
+            Why::Hints => self.files.hints_due(cx),
             // These are looked at after each step.
-            Why::Seal | Why::Patience | Why::Deletes => {}
+            Why::Seal | Why::Patience | Why::Deletes | Why::Unlink | Why::Outbox => {}
             why => self.mirror.wake(cx, &mut self.files, why),
         }
     }
@@ -123,6 +145,15 @@ impl Lane for Workspace {
     fn stored(&mut self, cx: &mut Cx<'_>) {
         self.files.stored(cx);
         self.mirror.stored(cx);
+        self.writeback.stored(cx, &mut self.files);
+    }
+
+    fn heard(&mut self, cx: &mut Cx<'_>, hint: Hint) {
+        self.files.heard(cx, hint);
+    }
+
+    fn told(&mut self, cx: &mut Cx<'_>, order: Order) {
+        self.writeback.told(cx, &mut self.files, order);
     }
 
     /// Issues work, and draws the conclusions that need the whole picture.
@@ -144,6 +175,12 @@ impl Lane for Workspace {
         if (last || self.config.once && idle) && !self.files.seals.is_clean() {
             // Somebody waits for the end.
             self.files.seals.want(cx.now.tick);
+        }
+        if self.mirror.is_caught_up() || cx.now.tick >= self.hear_until {
+            self.files.heard_all(cx);
+        }
+        if self.config.mode.is_written_here() {
+            self.writeback.pump(cx, &mut self.files);
         }
         if self.files.pump(cx) {
             self.mirror.seal_begun();
@@ -168,6 +205,7 @@ impl Lane for Workspace {
             self.brake_at_stop = Some(brake.clone());
         }
         self.mirror.stop(cx);
+        self.writeback.stop(cx);
         self.files.stop(cx);
     }
 
@@ -212,6 +250,8 @@ impl Workspace {
         Self {
             files: Files::new(config.mode, config.max_delete, reads_at_once),
             mirror: Mirror::new(config.clone()),
+            writeback: Writeback::new(config.max_file, config.max_batch),
+            hear_until: Tick(0),
             config,
             in_step: false,
             in_step_at: None,
@@ -228,6 +268,8 @@ impl Workspace {
             config,
             files,
             mirror,
+            writeback,
+            hear_until,
             in_step,
             in_step_at: _,
             unreadable_rows: _,
@@ -237,7 +279,17 @@ impl Workspace {
         } = self;
         files.print(print, mirror.origin(durable));
         mirror.print(print, files, durable);
+        writeback.print(print, durable);
+        print.until(*hear_until);
         print.plain(&(config, in_step, stopping, brake_at_stop));
+    }
+
+    /// When what the server answers to a write took place.
+    fn ordinal_of(&mut self, cx: &mut Cx<'_>, call: CallId) -> Ordinal {
+        match self.writeback.is_write(call) {
+            true => self.mirror.after_now(cx),
+            false => Ordinal::default(),
+        }
     }
 
     /// The brake that keeps this workspace from starting.
@@ -281,7 +333,7 @@ impl Workspace {
             self.in_step = false;
             return;
         }
-        let troubled: u64 = [Standing::Aside, Standing::Held]
+        let troubled: u64 = [Standing::Aside, Standing::Held, Standing::HeldHere, Standing::Unsent]
             .into_iter()
             .map(|standing| self.files.standing(standing))
             .sum::<u64>()
@@ -305,5 +357,7 @@ impl Workspace {
             && self.mirror.is_position_durable()
             && self.files.standing(Standing::Working) == 0
             && self.files.seals.is_clean()
+            && self.writeback.is_empty()
+            && self.files.is_unhinted()
     }
 }

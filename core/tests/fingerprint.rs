@@ -53,7 +53,7 @@ fn asks(request: fn(&Request) -> bool) -> impl Fn(&Effect) -> bool {
 fn story(tick: u64, run: u32) -> Life {
     let mut life = Life::begin(tick, run);
     life.answer(
-        |effect| matches!(effect, Effect::Disk { op: DiskOp::Clean, .. }),
+        |effect| matches!(effect, Effect::Disk { op: DiskOp::Clean { .. }, .. }),
         Answer::Cleaned { removed: 0 },
     );
     life.tell(Event::Stored { store: StoreId(0), upto: CommitSeq(1) });

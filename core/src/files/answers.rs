@@ -66,6 +66,7 @@ impl Files {
     /// taken, if it was one.
     pub fn done(&mut self, cx: &mut Cx<'_>, call: CallId, outcome: Outcome) -> Option<u64> {
         let job = self.jobs.get(&call).cloned()?;
+        let about = job.path().cloned();
         match job {
             Job::Read(path) => self.read_done(cx, call, &path, outcome),
             Job::ReadMany(_) => self.read_many_done(cx, call, outcome),
@@ -90,6 +91,14 @@ impl Files {
                 self.disk_done(call, &path);
                 self.look_done(cx, &path, outcome);
             }
+            Job::Stage(path, hash) => {
+                self.disk_done(call, &path);
+                self.stage_done(cx, &path, hash, outcome);
+            }
+            Job::Root => {
+                self.jobs.remove(&call);
+                self.root_done(cx, outcome);
+            }
             Job::SetMode(path) => {
                 self.disk_done(call, &path);
                 self.mode_done(cx, &path, outcome);
@@ -102,6 +111,9 @@ impl Files {
                 self.disk_done(call, &path);
                 self.remove_done(cx, &path, did, outcome);
             }
+        }
+        if let Some(path) = about {
+            self.touched(cx, &path);
         }
         None
     }
@@ -154,13 +166,19 @@ impl Files {
     }
 
     /// The disk said what is at a path.
-    fn found(&mut self, cx: &mut Cx<'_>, path: &RemotePath, found: Found) {
+    pub(super) fn found(&mut self, cx: &mut Cx<'_>, path: &RemotePath, found: Found) {
         let seal = self.seal_for(path, &found, cx.now.tick);
         let removal = self.removal_for(path, &found, cx.now.tick);
         self.update(cx, path, |slot| {
-            if matches!(slot.entry.doing, Some(Doing::Looking { .. } | Doing::Removing { .. })) {
-                slot.entry.doing = None;
-            }
+            let over = |doing: &mut Doing| {
+                matches!(
+                    doing,
+                    Doing::Looking { .. } | Doing::Removing { .. } | Doing::Staging { .. }
+                )
+            };
+            slot.entry.doing.take_if(over);
+            // What a power cut took away, nobody deleted.
+            slot.entry.astray |= slot.unsealed_at_boot;
             match found {
                 Found::Absent => {
                     slot.entry.local = Local::Absent;
@@ -176,6 +194,8 @@ impl Files {
                     let ours = slot.entry.placing.take_if(|placing| placing.hash == hash);
                     let expected = slot.entry.proof.as_ref().map(|proof| proof.hash);
                     let suspect = slot.unsealed_at_boot && expected != Some(hash) && ours.is_none();
+                    // A suspect is moved away, and that is nobody's delete.
+                    slot.entry.astray = suspect;
                     if ours.is_some() {
                         // Placed by a run that was killed before it could say so.
                         slot.entry.base = ours;
@@ -293,6 +313,7 @@ impl Files {
             slot.entry.placing = None;
             slot.entry.local = Local::File { hash, stamp, suspect: false };
             slot.entry.proof = Some(Proof { hash, stamp, seal });
+            slot.entry.astray = false;
             slot.entry.hold = None;
             slot.removal = None;
             slot.alone = false;
@@ -325,7 +346,7 @@ impl Files {
     }
 
     /// A disk operation on one path failed: that path's trouble, unless the whole disk is.
-    fn disk_failed(&mut self, cx: &mut Cx<'_>, path: &RemotePath, why: Fault) {
+    pub(super) fn disk_failed(&mut self, cx: &mut Cx<'_>, path: &RemotePath, why: Fault) {
         if let Some(slot) = self.slots.get_mut(path) {
             slot.entry.doing = None;
         }
@@ -367,6 +388,7 @@ impl Files {
         slot.lags = gone.then_some((since, now));
         let lagged = gone && now - since >= LAG;
         match &slot.entry.remote {
+            Remote::Absent(_) if gone => self.update(cx, path, |_| ()),
             // The server told of it, and did not have it in all that time.
             Remote::File { at, .. } if lagged => {
                 let at = *at;

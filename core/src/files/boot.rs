@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::entry::{Entry, Hold, Proof, Stamp};
+use super::entry::{Entry, Hold, Proof, Stamp, Unsent};
 use super::seal::NEVER;
 use super::slot::Slot;
 use super::{Files, Standing};
 use crate::engine::Cx;
+use crate::id::BlobId;
 use crate::path::RemotePath;
 use crate::row::{EntryRow, Value};
 
@@ -38,13 +39,15 @@ impl Files {
         sealed: u64,
         power_was_cut: bool,
         patient: bool,
+        keep: Vec<BlobId>,
     ) -> u64 {
         self.seals.start(sealed);
-        self.issue_clean(cx);
+        self.issue_clean(cx, keep);
         let mut suspects = 0;
         let mut cold = false;
         let mut held = Vec::new();
         let mut waiting = Vec::new();
+        let mut denied = Vec::new();
         let mut doubtful = Vec::new();
         for (path, slot) in &mut self.slots {
             let unsealed = slot.entry.proof.as_ref().is_some_and(|proof| proof.seal > sealed);
@@ -54,6 +57,13 @@ impl Files {
                 // It was moved away, and the power cut may have brought it back, torn or not.
                 slot.unsealed_at_boot = true;
                 let hash = base.hash;
+                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
+            }
+            if let (true, None, Some(placing)) =
+                (power_was_cut, &slot.entry.proof, &slot.entry.placing)
+            {
+                // It may have been placed, and torn. A kill before the look must not hide that.
+                let hash = placing.hash;
                 slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
             }
             if let Some(proof) = &mut slot.entry.proof {
@@ -72,20 +82,25 @@ impl Files {
             cold |= slot.cold;
             match slot.entry.hold {
                 Some(Hold::MaxDelete) => held.push(path.clone()),
+                // Perhaps it may be written by now.
+                Some(Hold::Unsent { why: Unsent::Denied, .. }) => denied.push(path.clone()),
                 Some(Hold::Aside { again, .. }) if patient => {
                     waiting.push((path.clone(), again.due(cx.now)));
                 }
                 _ => {}
             }
         }
-        if cold {
-            self.scan.begin();
+        if cold || self.mode.is_written_here() {
+            self.begin_scan(cx);
         }
         for (path, due) in waiting {
             self.wait(&path, due);
         }
         for (path, row) in doubtful {
             cx.put(Value::Entry(path, row));
+        }
+        for path in denied {
+            self.update(cx, &path, |slot| slot.entry.hold = None);
         }
         // The brake is taken off by a higher limit, and then only for what it allows.
         if (held.len() as u64) <= self.max_delete.allowed(self.based) {

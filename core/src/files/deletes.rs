@@ -61,7 +61,7 @@ impl Files {
             // Unique over runs, so that one cycle's trash is never mixed with another's.
             self.cycles = (u64::from(cx.engine.run) << 32) | ((self.cycles + 1) & 0xffff_ffff);
             self.to_remove.append(&mut self.deletes);
-            self.gathered.lately.push_back((cx.now.tick, waiting, known));
+            self.gathered.let_go(cx.now.tick, waiting, known);
             return;
         }
         let brake = Brake::MaxDelete { deletes, allowed, known };
@@ -117,8 +117,13 @@ impl Gathered {
         (last + TOGETHER).min(first + LONGEST)
     }
 
+    /// So many were let go.
+    pub(super) fn let_go(&mut self, now: Tick, deletes: u64, known: u64) {
+        self.lately.push_back((now, deletes, known));
+    }
+
     /// How many were let go within the last minute, and how many were known when it began.
-    fn lately(&mut self, now: Tick) -> (u64, u64) {
+    pub(super) fn lately(&mut self, now: Tick) -> (u64, u64) {
         while self.lately.front().is_some_and(|(at, ..)| *at + LATELY <= now) {
             self.lately.pop_front();
         }

@@ -25,6 +25,9 @@ const FLOOR: u64 = 10;
 /// Between two probes that are refused.
 const PROBE: Backoff = Backoff { base: Ms::secs(30), cap: Ms::mins(10) };
 
+/// Probes that are not back after this time tell nothing.
+const LONGEST: Ms = Ms::mins(3);
+
 /// See the [module](self).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Denied {
@@ -49,8 +52,8 @@ pub(super) struct Denied {
 pub(super) enum Probing {
     /// The next are asked for then.
     Waiting(Tick),
-    /// They are asked for. `given`: one of them was read.
-    Asked { given: bool },
+    /// They are asked for, since then. `given`: one of them was read.
+    Asked { given: bool, since: Tick },
 }
 
 impl Default for Denied {
@@ -85,14 +88,22 @@ impl Denied {
 
     /// A path could not be had.
     pub fn failed(&mut self, path: &RemotePath, why: &Fault) {
-        self.probes.remove(path);
+        if self.probes.remove(path)
+            && matches!(why, Fault::NotFound | Fault::Gone)
+            && let Probing::Asked { given, .. } = &mut self.probing
+        {
+            // Whoever may hear that it is not there may read.
+            *given = true;
+        }
         self.heard |= *why == Fault::Forbidden;
     }
 
     /// A path was read.
     pub fn was_read(&mut self, path: &RemotePath) {
-        if self.probes.remove(path) {
-            self.probing = Probing::Asked { given: true };
+        if self.probes.remove(path)
+            && let Probing::Asked { given, .. } = &mut self.probing
+        {
+            *given = true;
         }
     }
 
@@ -120,6 +131,7 @@ impl Denied {
     pub fn due(&self) -> Option<Tick> {
         match self.probing {
             Probing::Waiting(at) if self.wave => Some(at),
+            Probing::Asked { since, .. } if self.wave => Some(since + LONGEST),
             _ => None,
         }
     }
@@ -133,10 +145,12 @@ impl Denied {
 
     /// All probes are back: when are the next ones due, and how many?
     fn conclude(&mut self, now: Tick, seed: u64) {
-        let Probing::Asked { given } = self.probing else { return };
-        if !self.probes.is_empty() {
+        let Probing::Asked { given, since } = self.probing else { return };
+        if !self.probes.is_empty() && now < since + LONGEST {
             return;
         }
+        // Something else is to be done with those that are not back: they are no probes.
+        self.probes.clear();
         if given {
             self.at_once = (self.at_once * 2).min(self.paths.len()).max(1);
             (self.tries, self.probing) = (0, Probing::Waiting(now));
@@ -183,14 +197,14 @@ impl Files {
         }
         if wave && !self.stopping {
             self.denied.conclude(now, cx.engine.seed);
-            if self.denied.due().is_some_and(|due| due <= now) {
+            if matches!(self.denied.probing, Probing::Waiting(due) if due <= now) {
                 self.probe(cx);
             }
         }
     }
 
     fn probe(&mut self, cx: &mut Cx<'_>) {
-        self.denied.probing = Probing::Asked { given: false };
+        self.denied.probing = Probing::Asked { given: false, since: cx.now.tick };
         for path in self.denied.choose() {
             self.leave_sets(&path);
             if let Some(slot) = self.slots.get_mut(&path) {
@@ -216,6 +230,7 @@ impl Files {
 
     /// The brakes of this table that are on.
     pub fn brakes(&self) -> impl Iterator<Item = Brake> {
-        self.delete_brake().into_iter().chain(self.read_brake())
+        let both = self.delete_brake().into_iter().chain(self.read_brake());
+        both.chain(self.unlink_brake())
     }
 }

@@ -1,5 +1,6 @@
 //! One path: what is known of it on both sides, and nothing else.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,10 @@ pub struct Entry {
     pub seen: u32,
     /// The first complete traversal that left it out, if none has seen it since.
     pub missed: Option<u32>,
+    /// See [`EntryRow::lineage`].
+    pub lineage: Vec<Option<Revision>>,
+    /// See [`EntryRow::astray`].
+    pub astray: bool,
 }
 
 /// One version of a file.
@@ -163,6 +168,16 @@ pub struct Ordinal {
     pub n: u64,
 }
 
+impl Ordinal {
+    /// The least that anything is known at.
+    pub const FIRST: Ordinal = Ordinal { epoch: 0, n: 1 };
+
+    /// The next one of the same epoch.
+    pub fn next(self) -> Self {
+        Self { n: self.n + 1, ..self }
+    }
+}
+
 /// What is under way for a path.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Doing {
@@ -192,6 +207,13 @@ pub enum Doing {
         /// What they are.
         version: Version,
     },
+    /// Its bytes are being copied to the stage, to be sent.
+    Staging {
+        /// The disk call.
+        call: CallId,
+    },
+    /// It is on its way to the server. The outbox knows the rest.
+    Pushing,
     /// The local file is being moved away.
     Removing {
         /// The disk call.
@@ -213,6 +235,26 @@ pub enum Hold {
     },
     /// Too many deletes at once: they wait for a person.
     MaxDelete,
+    /// What is here is not sent, until it is something else.
+    Unsent {
+        /// The bytes; `None` for a delete.
+        what: Option<ContentHash>,
+        /// Why.
+        why: Unsent,
+    },
+}
+
+/// Why a local change is not sent.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Unsent {
+    /// The server does not let us write it. It is tried again now and then.
+    Denied,
+    /// It is a dead letter.
+    Dead,
+    /// It is larger than what may be sent.
+    TooLarge,
+    /// A person gave it up.
+    GivenUp,
 }
 
 impl Entry {
@@ -226,12 +268,26 @@ impl Entry {
             hold: self.hold.clone(),
             seen: self.seen,
             missed: self.missed,
+            lineage: self.lineage.clone(),
+            astray: self.astray,
         }
     }
 
     /// Whether what is stored of it is this.
     pub fn has_row(&self, row: &EntryRow) -> bool {
-        let Self { base, local: _, proof, placing, remote, doing: _, hold, seen, missed } = self;
+        let Self {
+            base,
+            local: _,
+            proof,
+            placing,
+            remote,
+            doing: _,
+            hold,
+            seen,
+            missed,
+            lineage,
+            astray,
+        } = self;
         *base == row.base
             && *proof == row.proof
             && *placing == row.placing
@@ -239,6 +295,19 @@ impl Entry {
             && *hold == row.hold
             && *seen == row.seen
             && *missed == row.missed
+            && *lineage == row.lineage
+            && *astray == row.astray
+    }
+
+    /// Whether the server is known to have had this file before what it has.
+    pub fn had(&self, remote: &Remote) -> bool {
+        let Some((_, before)) = self.lineage.split_last() else { return false };
+        remote.revision().is_some_and(|old| before.iter().flatten().any(|known| known == old))
+    }
+
+    /// Whether nobody on the server's side ever told of it.
+    pub fn is_unheard(&self) -> bool {
+        self.base.is_none() && self.remote == Remote::Unknown(Ordinal::default())
     }
 
     /// Whether the server has what both sides had.
@@ -264,6 +333,8 @@ impl Entry {
             hold: row.hold,
             seen: row.seen,
             missed: row.missed,
+            lineage: row.lineage,
+            astray: row.astray,
         }
     }
 
@@ -279,6 +350,8 @@ impl Entry {
             hold: None,
             seen: 0,
             missed: None,
+            lineage: Vec::new(),
+            astray: false,
         }
     }
 }
@@ -304,6 +377,23 @@ impl Remote {
         }
     }
 
+    /// It came after this point of the feed.
+    pub fn known_since(&mut self, told: Ordinal) {
+        match self {
+            Remote::Unknown(at) | Remote::Absent(at) | Remote::File { at, .. } => {
+                *at = told.max(*at);
+            }
+        }
+    }
+
+    /// The revision, if it is known to have one.
+    pub fn revision(&self) -> Option<&Revision> {
+        match self {
+            Remote::File { revision, .. } => Some(revision),
+            Remote::Absent(_) | Remote::Unknown(_) => None,
+        }
+    }
+
     /// The point of the feed that this was known at.
     pub fn at(&self) -> Ordinal {
         match self {
@@ -317,6 +407,18 @@ impl fmt::Display for Hold {
         match self {
             Hold::Aside { tries, why, .. } => write!(f, "{why}, failed {tries} times"),
             Hold::MaxDelete => f.write_str("too many deletes at once wait for a person"),
+            Hold::Unsent { why, .. } => why.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unsent::Denied => "the server does not let us write it",
+            Unsent::Dead => "it could not be delivered",
+            Unsent::TooLarge => "it is larger than what may be sent",
+            Unsent::GivenUp => "it was given up",
+        })
     }
 }

@@ -37,7 +37,8 @@ impl Files {
             return self.drop_blob(cx, got.blob);
         }
         let version = Version { revision: got.revision, hash: got.hash };
-        if self.unreadable.contains(path) || self.is_older(path, tag) {
+        let old = self.get(path).is_some_and(|entry| entry.had(&remote));
+        if old || self.unreadable.contains(path) || self.is_older(path, tag) {
             return self.drop_blob(cx, got.blob);
         }
         let blob = got.blob;
@@ -66,11 +67,14 @@ impl Files {
         let same_bytes = matches!(&slot.entry.local, Local::File { hash, suspect: false, .. } if *hash == got.hash);
         let at = slot.entry.remote.at();
         let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
+        // A replica that lags gives what the server had before.
+        let stale = slot.entry.had(&read);
         let left_out =
             matches!(slot.entry.remote, Remote::Unknown(_)) && slot.entry.missed.is_some();
         let (accept, wanted) = match &slot.entry.remote {
             // Deleted while it was under way.
             Remote::Absent(_) => (false, false),
+            _ if stale => (false, true),
             Remote::Unknown(_) => (true, true),
             Remote::File { revision, hash, .. } => {
                 let agrees = *revision == version.revision || *hash == Some(got.hash);
@@ -86,7 +90,7 @@ impl Files {
         let settled = self.slots.get(path).is_some_and(|slot| {
             let entry = &slot.entry;
             let old = entry.base.as_ref().is_some_and(|base| base.hash == version.hash);
-            entry.remote_is_base() || old && !same_bytes
+            stale || entry.remote_is_base() || old && !same_bytes
         });
         if wanted && !accept && settled {
             self.ask_feed = true;
@@ -111,6 +115,7 @@ impl Files {
         self.update(cx, path, |slot| {
             let entry = &mut slot.entry;
             if accept {
+                entry.lineage.retain(Option::is_some);
                 entry.remote = read;
                 slot.disagreed = None;
             } else {

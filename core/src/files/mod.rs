@@ -13,11 +13,13 @@
 //! and [`work`] issues as much of that as the disk and the gate allow.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use crate::config::MaxDelete;
 use crate::decision::{Decision, Did};
 use crate::engine::Cx;
 use crate::fault::Fault;
+use crate::hash::ContentHash;
 use crate::id::{CallId, CommitSeq, Revision};
 use crate::path::RemotePath;
 use crate::policy::Backoff;
@@ -26,10 +28,13 @@ use crate::time::{Ms, StoredDeadline, Tick};
 use crate::timers::Why;
 use denied::Denied;
 use entry::{Doing, Entry, Hold, Local, Ordinal, Remote};
+use hints::Hints;
 use plan::{Action, Rule, SyncMode, plan};
+use push::Pushes;
 use scan::Scan;
 use seal::Seals;
 use slot::Slot;
+use unlink::Unlinks;
 use witnesses::Witnesses;
 
 mod answers;
@@ -37,13 +42,16 @@ mod boot;
 mod deletes;
 mod denied;
 pub mod entry;
+mod hints;
 mod land;
 pub mod plan;
 pub(crate) mod print;
+mod push;
 mod scan;
 pub mod seal;
 mod slot;
 mod standing;
+mod unlink;
 mod witnesses;
 mod work;
 
@@ -83,8 +91,27 @@ enum Job {
     ReadMany(BTreeSet<RemotePath>),
     Place(RemotePath),
     Remove(RemotePath, Did),
+    Stage(RemotePath, ContentHash),
+    Root,
     Drop,
     Seal(u64),
+}
+
+impl Job {
+    /// The one path that it is about.
+    fn path(&self) -> Option<&RemotePath> {
+        match self {
+            Job::Look(path)
+            | Job::SetMode(path)
+            | Job::Read(path)
+            | Job::Place(path)
+            | Job::Remove(path, _)
+            | Job::Stage(path, _) => Some(path),
+            Job::Clean | Job::Scan | Job::ReadMany(_) | Job::Root | Job::Drop | Job::Seal(_) => {
+                None
+            }
+        }
+    }
 }
 
 /// See the [module](self).
@@ -98,6 +125,9 @@ pub struct Files {
     based: u64,
     jobs: BTreeMap<CallId, Job>,
     scan: Scan,
+    hints: Hints,
+    pushes: Pushes,
+    unlinks: Unlinks,
 
     to_look: BTreeSet<RemotePath>,
     to_fetch: BTreeSet<RemotePath>,
@@ -157,6 +187,9 @@ impl Files {
             based: 0,
             jobs: BTreeMap::new(),
             scan: Scan::default(),
+            hints: Hints::default(),
+            pushes: Pushes::default(),
+            unlinks: Unlinks::default(),
             to_look: BTreeSet::new(),
             to_fetch: BTreeSet::new(),
             to_place: BTreeSet::new(),
@@ -188,6 +221,44 @@ impl Files {
         }
     }
 
+    /// The feed told something. What the server had before the version that is known is old news,
+    /// however late it comes.
+    pub fn told(&mut self, cx: &mut Cx<'_>, path: &RemotePath, remote: Remote) -> bool {
+        let line = self.slots.get(path).map(|slot| &slot.entry.lineage);
+        let Some(line) = line.filter(|line| !line.is_empty()) else {
+            return self.observe(cx, path, remote);
+        };
+        let last = line.len() - 1;
+        let revision = remote.revision().cloned();
+        let known = line.iter().position(|known| *known == revision);
+        let old = known.is_some_and(|at| at < last);
+        self.update(cx, path, |slot| {
+            let line = &mut slot.entry.lineage;
+            match known {
+                // A delete is told once. The next is another.
+                Some(at) => {
+                    let mut n = 0;
+                    line.retain(|known| {
+                        n += 1;
+                        known.is_some() || n > at + 1
+                    });
+                }
+                None if revision.is_none() => line.clear(),
+                // Somebody else's, newer or much older.
+                None => {}
+            }
+            if old {
+                slot.entry.remote.known_since(remote.at());
+            }
+        });
+        !old && self.observe(cx, path, remote)
+    }
+
+    /// Which way bytes go.
+    pub fn mode(&self) -> SyncMode {
+        self.mode
+    }
+
     /// Something was learnt about the remote side of a path. Ignored if something newer is
     /// known already.
     pub fn observe(&mut self, cx: &mut Cx<'_>, path: &RemotePath, remote: Remote) -> bool {
@@ -195,6 +266,10 @@ impl Files {
             tombstones.insert(path.clone(), *at);
         }
         if self.unreadable.contains(path) || self.is_older(path, remote.at()) {
+            return false;
+        }
+        if self.get(path).is_some_and(|entry| entry.had(&remote)) {
+            self.update(cx, path, |slot| slot.entry.remote.known_since(remote.at()));
             return false;
         }
         if !self.slots.contains_key(path) {
@@ -219,6 +294,20 @@ impl Files {
         let tombstone = self.tombstones.as_ref().and_then(|deleted| deleted.get(path));
         tombstone.is_some_and(|deleted| at < *deleted)
             || self.slots.get(path).is_some_and(|slot| at < slot.entry.remote.at())
+    }
+
+    /// A complete snapshot, taken at this point of the feed, was believed: what it shows is newer
+    /// than what came before.
+    pub fn snapshot_believed(&mut self, cx: &mut Cx<'_>, tag: Ordinal) {
+        let past: Vec<RemotePath> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.entry.lineage.contains(&None) && slot.entry.remote.at() <= tag)
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in past {
+            self.update(cx, &path, |slot| slot.entry.lineage.clear());
+        }
     }
 
     /// A snapshot is being taken in, or is no longer.
@@ -295,6 +384,9 @@ impl Files {
             return self.stand(path, Standing::Aside);
         }
         match action {
+            _ if slot.resend && matches!(slot.entry.local, Local::File { .. }) => {
+                self.settle_push(path);
+            }
             Action::Rest => self.rest(cx, path, rule),
             Action::Adopt => self.adopt(cx, path),
             Action::Forget => self.forget(cx, path),
@@ -307,15 +399,20 @@ impl Files {
             Action::LookRemote | Action::Fetch { .. } => self.enter(Set::Fetch, path),
             Action::Trash => self.enter(Set::Deletes, path),
             Action::SetAside => self.enter(Set::Remove, path),
-            // The writeback lane carries these out. A mirror that only pulls never plans them.
-            Action::Push | Action::PushDelete => self.stand(path, Standing::OneSided),
+            Action::Push => self.settle_push(path),
+            Action::PushDelete => self.settle_unlink(cx, path),
         }
     }
 
     fn rest(&mut self, cx: &mut Cx<'_>, path: &RemotePath, rule: Rule) {
         let standing = match rule {
             Rule::LocalOnly | Rule::RemoteOnly | Rule::BothMoved => Standing::OneSided,
-            Rule::MaxDelete => Standing::Held,
+            Rule::GivenUp => Standing::OneSided,
+            Rule::WriteDenied | Rule::DeadLetter | Rule::TooLarge => Standing::Unsent,
+            Rule::MaxDelete => match self.slots.get(path).map(|slot| &slot.entry.local) {
+                Some(Local::Absent) => Standing::HeldHere,
+                _ => Standing::Held,
+            },
             _ => Standing::InStep,
         };
         if rule == Rule::OddInTheWay {
@@ -323,7 +420,8 @@ impl Files {
             return self.set_aside(cx, path, Fault::NotADirectory);
         }
         self.stand(path, standing);
-        if rule != Rule::MaxDelete {
+        let keeps = [Standing::Held, Standing::HeldHere, Standing::Unsent].contains(&standing);
+        if !keeps && rule != Rule::GivenUp {
             self.clear_hold(cx, path);
         }
     }
@@ -346,7 +444,9 @@ impl Files {
 
     fn forget(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
         let Some(slot) = self.slots.get(path) else { return };
-        if slot.removal.is_some_and(|seal| seal > self.seals.sealed()) {
+        // What it was tells which news of it are old.
+        let awaits_news = slot.entry.lineage.contains(&None);
+        if awaits_news || slot.removal.is_some_and(|seal| seal > self.seals.sealed()) {
             return self.stand(path, Standing::InStep);
         }
         let standing = slot.standing;
@@ -416,6 +516,7 @@ impl Files {
             Some(due) if !self.stopping => cx.wake_at(Why::Retry, due),
             _ => cx.no_wake(Why::Retry),
         }
+        self.set_hint_timer(cx);
         match self.seals.due() {
             Some(due) => cx.wake_at(Why::Seal, due),
             None => cx.no_wake(Why::Seal),
@@ -451,11 +552,25 @@ impl Files {
         self.to_place.remove(path);
         self.to_remove.remove(path);
         self.deletes.remove(path);
+        self.pushes.to_push.remove(path);
+        self.pushes.unheard.remove(path);
+        self.unlinks.missing.remove(path);
+        self.unlinks.ready.remove(path);
         if let Some(due) = due {
             self.retry.remove(&(due, path.clone()));
         }
         self.to_store.remove(&(mark, path.clone()));
     }
+}
+
+/// Versions of one file that are remembered as older than the one that is known.
+const LINEAGE: usize = 8;
+
+/// Adds what the server has now to what it had before.
+fn remember(line: &mut Vec<Option<Revision>>, revision: Option<Revision>) {
+    line.push(revision);
+    let spare = line.len().saturating_sub(LINEAGE);
+    line.drain(..spare);
 }
 
 /// The sets of work.

@@ -20,7 +20,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Hold, Local, Remote, Version};
+use super::entry::{Entry, Hold, Local, Remote, Unsent, Version};
 use crate::hash::ContentHash;
 
 /// Which way bytes go.
@@ -120,6 +120,14 @@ pub enum Rule {
     EditOverDelete,
     /// Deleted here, changed there: the edit wins.
     DeleteUnderEdit,
+    /// Changed or deleted here, and the server does not let us write it.
+    WriteDenied,
+    /// Changed or deleted here, and the server refused it for good.
+    DeadLetter,
+    /// Changed here, and larger than what may be sent.
+    TooLarge,
+    /// Changed or deleted here, and a person gave it up.
+    GivenUp,
 }
 
 /// One side in relation to the base.
@@ -141,7 +149,10 @@ pub fn plan(entry: &Entry, mode: SyncMode) -> (Action, Rule) {
     let local = match &entry.local {
         Local::Unknown => return (Action::LookLocal, Rule::LocalUnknown),
         // Nothing of ours is there, and nothing is wanted there.
-        Local::Odd(_) if matches!(entry.remote, Remote::Absent(_)) => {
+        Local::Odd(_)
+            if matches!(entry.remote, Remote::Absent(_))
+                || mode.is_written_here() && entry.is_unheard() =>
+        {
             return (Action::Forget, Rule::GoneOnBoth);
         }
         // It may be gone, and then nothing is in its way.
@@ -154,6 +165,8 @@ pub fn plan(entry: &Entry, mode: SyncMode) -> (Action, Rule) {
         Local::Absent => absent(base),
     };
     let remote = match &entry.remote {
+        // Nobody ever told of it. It is made only if the server has nothing there.
+        Remote::Unknown(_) if mode.is_written_here() && entry.is_unheard() => Side::Never,
         Remote::Unknown(_) => return (Action::LookRemote, Rule::RemoteUnknown),
         Remote::File { revision, hash, .. } => {
             // A revision may be used again for other bytes, so a known hash decides alone.
@@ -189,17 +202,33 @@ pub fn plan(entry: &Entry, mode: SyncMode) -> (Action, Rule) {
         }
         (Same, Gone | Never) => (Action::Trash, Rule::RemoteDeleted),
 
-        (Gone | Never, Same) if mode == SyncMode::PullOnly => {
+        (Gone | Never, Same) if mode == SyncMode::PullOnly || entry.astray => {
             (Action::Fetch { keep: false }, Rule::LocalMissing)
         }
-        (Gone | Never, Same) => (Action::PushDelete, Rule::LocalDeleted),
+        (Gone | Never, Same) if entry.hold == Some(Hold::MaxDelete) => {
+            (Action::Rest, Rule::MaxDelete)
+        }
+        (Gone | Never, Same) => unsent(entry, None, Action::PushDelete, Rule::LocalDeleted),
         (Moved(_), Same | Gone | Never) if mode == SyncMode::PullOnly => {
             (Action::Rest, Rule::LocalOnly)
         }
-        (Moved(_), Same | Never) => (Action::Push, Rule::LocalMoved),
-        (Moved(_), Gone) => (Action::Push, Rule::EditOverDelete),
+        (Moved(hash), Same | Never) => unsent(entry, hash, Action::Push, Rule::LocalMoved),
+        (Moved(hash), Gone) => unsent(entry, hash, Action::Push, Rule::EditOverDelete),
         (Moved(_), Moved(_)) if mode == SyncMode::WriteOnly => (Action::Rest, Rule::BothMoved),
         (Moved(_), Moved(_)) => (Action::Fetch { keep: true }, Rule::BothMoved),
+    }
+}
+
+/// What is to be sent, unless it was found that this can not be.
+fn unsent(entry: &Entry, here: Option<ContentHash>, action: Action, rule: Rule) -> (Action, Rule) {
+    match entry.hold {
+        Some(Hold::Unsent { what, why }) if what == here => match why {
+            Unsent::Denied => (Action::Rest, Rule::WriteDenied),
+            Unsent::Dead => (Action::Rest, Rule::DeadLetter),
+            Unsent::TooLarge => (Action::Rest, Rule::TooLarge),
+            Unsent::GivenUp => (Action::Rest, Rule::GivenUp),
+        },
+        _ => (action, rule),
     }
 }
 
@@ -255,6 +284,10 @@ impl fmt::Display for Rule {
             Rule::BothMoved => "it changed on both sides",
             Rule::EditOverDelete => "it changed here and was deleted there: the edit wins",
             Rule::DeleteUnderEdit => "it was deleted here and changed there: the edit wins",
+            Rule::WriteDenied => "the server does not let us write it",
+            Rule::DeadLetter => "the server refused it: it is a dead letter",
+            Rule::GivenUp => "it could not be delivered and was given up",
+            Rule::TooLarge => "it is larger than what may be sent",
         })
     }
 }

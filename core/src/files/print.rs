@@ -4,8 +4,11 @@
 use super::deletes::Gathered;
 use super::denied::{Denied, Probing};
 use super::entry::{Doing, Entry, Hold, Ordinal, Remote};
+use super::hints::Hints;
+use super::push::Pushes;
 use super::seal::{NEVER, Seals};
 use super::slot::{Disagreed, Slot};
+use super::unlink::Unlinks;
 use super::witnesses::Witnesses;
 use super::{Files, Job};
 use crate::fingerprint::Print;
@@ -48,6 +51,9 @@ impl Files {
             based: _,
             jobs,
             scan,
+            hints,
+            pushes,
+            unlinks,
             // These follow from slots and jobs.
             to_look: _,
             to_fetch: _,
@@ -95,6 +101,8 @@ impl Files {
                 Job::SetMode(path) => print.plain(&(8u8, path)),
                 Job::Drop => print.plain(&6u8),
                 Job::Scan => print.plain(&9u8),
+                Job::Stage(path, hash) => print.plain(&(10u8, path, hash)),
+                Job::Root => print.plain(&11u8),
                 Job::Seal(number) => {
                     print.plain(&7u8);
                     seals.print_number(print, *number);
@@ -103,6 +111,9 @@ impl Files {
         });
         print.plain(&(mode, max_delete, reads_at_once, to_remove, deletes, unreadable));
         scan.print(print);
+        hints.print(print);
+        pushes.print(print);
+        unlinks.print(print);
         gathered.print(print);
         print.maybe(tombstones.as_ref(), |print, deleted| {
             for (path, at) in deleted {
@@ -132,11 +143,23 @@ impl Slot {
             mode_refused,
             mark,
             cold,
+            touched,
+            resend,
+            // Only whether the scan under way saw it matters.
+            scan: _,
             // It follows from the rest.
             queued: _,
         } = self;
         entry.print(print, origin, seals);
-        print.plain(&(*standing as u8, unsealed_at_boot, alone, mode_refused, cold));
+        print.plain(&(
+            *standing as u8,
+            unsealed_at_boot,
+            alone,
+            mode_refused,
+            cold,
+            touched,
+            resend,
+        ));
         print.maybe(*due, Print::until);
         print.maybe(*removal, |print, seal| seals.print_number(print, seal));
         print.maybe(disagreed.as_ref(), |print, Disagreed { revision, since, tries }| {
@@ -153,8 +176,20 @@ impl Slot {
 
 impl Entry {
     fn print(&self, print: &mut Print, origin: Origin, seals: &Seals) {
-        let Self { base, local, proof, placing, remote, doing, hold, seen, missed } = self;
-        print.plain(&(base, local, placing));
+        let Self {
+            base,
+            local,
+            proof,
+            placing,
+            remote,
+            doing,
+            hold,
+            seen,
+            missed,
+            lineage,
+            astray,
+        } = self;
+        print.plain(&(base, local, placing, lineage, astray));
         print.maybe(proof.as_ref(), |print, proof| {
             print.plain(&(proof.hash, proof.stamp));
             seals.print_number(print, proof.seal);
@@ -182,6 +217,11 @@ impl Entry {
                 print.plain(&4u8);
                 print.call(*call);
             }
+            Doing::Staging { call } => {
+                print.plain(&5u8);
+                print.call(*call);
+            }
+            Doing::Pushing => print.plain(&6u8),
         });
         print.maybe(hold.as_ref(), |print, hold| match hold {
             Hold::Aside { tries, why, again } => {
@@ -189,9 +229,50 @@ impl Entry {
                 print.stored(*again);
             }
             Hold::MaxDelete => print.plain(&0u8),
+            Hold::Unsent { what, why } => print.plain(&(what, why)),
         });
         // A traversal asks only whether it was the one that saw a path.
         print.plain(&(*seen == origin.traversal, missed.is_some()));
+    }
+}
+
+impl Hints {
+    fn print(&self, print: &mut Print) {
+        let Self { since, queue: _, rescan } = self;
+        for (path, (first, due)) in since {
+            print.plain(path);
+            print.since(*first);
+            print.until(*due);
+        }
+        print.maybe(*rescan, Print::until);
+    }
+}
+
+impl Pushes {
+    fn print(&self, print: &mut Print) {
+        // The sets follow from the entries.
+        let Self { to_push: _, unheard: _, heard_all, staged, staging: _ } = self;
+        print.plain(heard_all);
+        for (path, staged) in staged {
+            print.plain(&(path, staged.hash, staged.size));
+            print.blob(staged.blob);
+        }
+    }
+}
+
+impl Unlinks {
+    fn print(&self, print: &mut Print) {
+        let Self { missing, since, twice, ready, asking, root_lost, gathered, lately } = self;
+        print.plain(&(missing, twice, ready, asking, root_lost));
+        for (path, at) in since {
+            print.plain(path);
+            print.since(*at);
+        }
+        gathered.print(print);
+        for (hash, at) in lately {
+            print.plain(hash);
+            print.since(*at);
+        }
     }
 }
 
@@ -209,7 +290,10 @@ impl Denied {
         print.plain(&(wave, heard, probes, last, at_once, tries));
         match probing {
             Probing::Waiting(at) => print.until(*at),
-            Probing::Asked { given } => print.plain(given),
+            Probing::Asked { given, since } => {
+                print.plain(given);
+                print.since(*since);
+            }
         }
     }
 }

@@ -16,12 +16,14 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::entry::{Local, Odd, Seen, Stamp};
+use super::slot::Slot;
 use super::{Files, Job};
 use crate::effect::DiskOp;
 use crate::engine::Cx;
 use crate::event::{Answer, Outcome};
 use crate::fingerprint::Print;
 use crate::path::RemotePath;
+use crate::time::Ms;
 
 /// See the [module](self).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -30,20 +32,33 @@ pub(super) struct Scan {
     to_read: BTreeSet<Option<RemotePath>>,
     /// How many are being read.
     reading: usize,
+    /// Counts scans of everything.
+    number: u32,
+    /// Whether everything is scanned, and not just a directory that came.
+    whole: bool,
+    /// Whether that is done for no reason, but because it is time.
+    pub routine: bool,
 }
 
 impl Scan {
     pub fn begin(&mut self) {
+        self.number += 1;
+        self.whole = true;
+        self.routine = false;
         self.to_read.insert(None);
     }
 
-    fn is_over(&self) -> bool {
+    pub fn add(&mut self, dir: RemotePath) {
+        self.to_read.insert(Some(dir));
+    }
+
+    pub fn is_over(&self) -> bool {
         self.to_read.is_empty() && self.reading == 0
     }
 
     pub fn print(&self, print: &mut Print) {
-        let Self { to_read, reading } = self;
-        print.plain(&(to_read, reading));
+        let Self { to_read, reading, number: _, whole, routine } = self;
+        print.plain(&(to_read, reading, whole, routine));
     }
 }
 
@@ -66,8 +81,10 @@ impl Files {
             for (path, seen) in entries {
                 match seen {
                     Seen::File(stamp) => self.passed(cx, &path, stamp),
-                    Seen::Odd(Odd::Directory) if self.has_below(&path) => {
-                        self.scan.to_read.insert(Some(path));
+                    Seen::Odd(Odd::Directory)
+                        if self.mode.is_written_here() || self.has_below(&path) =>
+                    {
+                        self.scan.add(path);
                     }
                     Seen::Odd(_) => {}
                 }
@@ -93,11 +110,27 @@ impl Files {
 
     /// The scan saw a file.
     fn passed(&mut self, cx: &mut Cx<'_>, path: &RemotePath, stamp: Stamp) {
-        let Some(slot) = self.slots.get_mut(path).filter(|slot| slot.cold) else { return };
-        slot.cold = false;
-        if let Some(proof) = slot.entry.proof.as_ref().filter(|proof| proof.stamp == stamp)
-            && slot.entry.local == Local::Unknown
-        {
+        let number = self.scan.number;
+        let Some(slot) = self.slots.get_mut(path) else {
+            if self.mode.is_written_here() {
+                self.look_in(cx, path.clone(), Ms(0));
+            }
+            return;
+        };
+        slot.scan = number;
+        let looks_known = match slot.entry.local {
+            Local::File { stamp: known, .. } => known == stamp,
+            // Whatever is under way for it looks at it too.
+            Local::Unknown if !slot.cold => true,
+            _ => false,
+        };
+        if looks_known {
+            return;
+        }
+        if !core::mem::take(&mut slot.cold) {
+            return self.touch(cx, path);
+        }
+        if let Some(proof) = slot.entry.proof.as_ref().filter(|proof| proof.stamp == stamp) {
             slot.entry.local = Local::File { hash: proof.hash, stamp, suspect: false };
         }
         self.settle(cx, path);
@@ -105,12 +138,23 @@ impl Files {
 
     /// What the scan did not come by is looked at.
     fn scan_over(&mut self, cx: &mut Cx<'_>) {
-        let cold = self.slots.iter().filter(|(_, slot)| slot.cold).map(|(path, _)| path.clone());
-        for path in cold.collect::<Vec<_>>() {
-            if let Some(slot) = self.slots.get_mut(&path) {
-                slot.cold = false;
+        if !core::mem::take(&mut self.scan.whole) {
+            return;
+        }
+        let number = self.scan.number;
+        let written_here = self.mode.is_written_here();
+        let left_out = |slot: &Slot| {
+            let here = written_here && matches!(slot.entry.local, Local::File { .. });
+            slot.scan != number && (slot.cold || here)
+        };
+        let paths = self.slots.iter().filter(|(_, slot)| left_out(slot)).map(|(path, _)| path);
+        for path in paths.cloned().collect::<Vec<_>>() {
+            let cold =
+                self.slots.get_mut(&path).is_some_and(|slot| core::mem::take(&mut slot.cold));
+            match cold {
+                true => self.settle(cx, &path),
+                false => self.touch(cx, &path),
             }
-            self.settle(cx, &path);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! An entry and what is only worth knowing while the process runs.
 
 use super::Standing;
-use super::entry::{Entry, Hold, Remote};
+use super::entry::{Entry, Hold, Local, Remote};
 use crate::id::{CommitSeq, Revision};
 use crate::time::Tick;
 
@@ -30,6 +30,12 @@ pub(super) struct Slot {
     pub mark: CommitSeq,
     /// Nobody looked at it since the start, and the scan will come by.
     pub cold: bool,
+    /// Somebody may have done something to it meanwhile.
+    pub touched: bool,
+    /// It is sent again, whatever the plan says.
+    pub resend: bool,
+    /// The last scan that saw it.
+    pub scan: u32,
     /// It may be in a set of work. In none, where it is false.
     pub queued: bool,
 }
@@ -55,6 +61,10 @@ impl Slot {
             (remote, _) => remote,
         };
         if !remote.is_same_file(&self.entry.remote) {
+            if remote.revision().is_some() {
+                // A delete that was ours is long past.
+                self.entry.lineage.retain(Option::is_some);
+            }
             // Something new deserves a try at once.
             self.due = None;
             self.cold = false;
@@ -64,6 +74,12 @@ impl Slot {
                 self.entry.hold = None;
             }
         }
+        // It may go to the trash, and be made anew meanwhile: then nobody deleted it here.
+        self.entry.astray = match (&remote, &self.entry.local) {
+            (Remote::Absent(_), _) => self.entry.base.is_some(),
+            (_, Local::File { suspect: false, .. }) => false,
+            _ => self.entry.astray,
+        };
         self.entry.remote = remote;
         self.entry.missed = None;
     }
@@ -81,6 +97,9 @@ impl Slot {
             mode_refused: false,
             mark: CommitSeq::default(),
             cold: false,
+            touched: false,
+            resend: false,
+            scan: 0,
             queued: false,
         }
     }

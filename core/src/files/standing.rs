@@ -18,8 +18,12 @@ pub enum Standing {
     Aside,
     /// A local edit that stays, or a remote one that does.
     OneSided,
-    /// A delete that waits for a person.
+    /// A delete of the remote that waits for a person.
     Held,
+    /// A delete of here that waits for a person.
+    HeldHere,
+    /// A local change that is not sent.
+    Unsent,
 }
 
 impl Files {

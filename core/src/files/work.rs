@@ -55,8 +55,8 @@ impl Files {
         self.reads == 0 && self.to_fetch.is_empty()
     }
 
-    pub(super) fn issue_clean(&mut self, cx: &mut Cx<'_>) {
-        let call = cx.disk(DiskOp::Clean);
+    pub(super) fn issue_clean(&mut self, cx: &mut Cx<'_>, keep: Vec<BlobId>) {
+        let call = cx.disk(DiskOp::Clean { keep });
         self.jobs.insert(call, Job::Clean);
     }
 
@@ -219,7 +219,7 @@ impl Files {
     }
 
     /// The first path of a set that no disk operation above or below it is under way for.
-    fn first_free(&self, set: &BTreeSet<RemotePath>) -> Option<RemotePath> {
+    pub(super) fn first_free(&self, set: &BTreeSet<RemotePath>) -> Option<RemotePath> {
         set.iter().take(LOOK_AHEAD).find(|path| !self.is_blocked(path)).cloned()
     }
 

@@ -104,6 +104,14 @@ impl Mirror {
         self.feed_tries = 0;
         self.progress += 1;
         cx.note(Decision::PositionTaken(position.clone()));
+        if self.at == Some(Position::NoFeed) && position != Position::NoFeed && self.row.arrived > 0
+        {
+            // What was counted meanwhile has nothing to do with the numbers of this feed.
+            self.change(cx, |row| {
+                row.epoch += 1;
+                row.arrived = 0;
+            });
+        }
         self.at = Some(position.clone());
         // A new snapshot follows, so nothing before this position is needed any more; but what
         // it covers is not here before that snapshot is.
@@ -213,7 +221,7 @@ impl Mirror {
         }
         self.gone_names.remove(&event.path);
         let Name::Good(path) = self.judge_name(cx, &event.path, traversal) else { return None };
-        files.observe(cx, &path, remote);
+        files.told(cx, &path, remote);
         Some(path)
     }
 }

@@ -73,6 +73,7 @@ impl Mirror {
             self.forget_names_before(cx, traversal.id);
         }
         if believed {
+            files.snapshot_believed(cx, traversal.tag);
             self.doubts = 0;
             cx.note(match confirmed {
                 true => Decision::ListingConfirmed { seen },

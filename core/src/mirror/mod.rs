@@ -174,7 +174,7 @@ impl Mirror {
             Value::Refused(name, row) => {
                 self.refused.insert(name, row.seen);
             }
-            Value::Entry(..) => {}
+            Value::Entry(..) | Value::Intent(..) | Value::Receipt(..) | Value::Letter(..) => {}
         }
     }
 
@@ -386,6 +386,17 @@ impl Mirror {
     }
 
     /// The point of the feed up to which events were taken in.
+    /// A point of the feed that is later than all that was taken in, for what the server was just
+    /// seen to do itself. No snapshot that was begun before is as new.
+    pub fn after_now(&mut self, cx: &mut Cx<'_>) -> Ordinal {
+        if self.at == Some(Position::NoFeed) {
+            // Nothing else counts there.
+            self.change(cx, |row| row.arrived += 1);
+            return self.horizon();
+        }
+        self.horizon().next()
+    }
+
     fn horizon(&self) -> Ordinal {
         let n = match &self.at {
             Some(Position::After(id)) => id.number().unwrap_or(self.row.arrived),

@@ -12,7 +12,9 @@ use crate::files::entry::Hold;
 use crate::id::UnitId;
 use crate::mirror::State;
 use crate::mirror::stream::Stream;
-use crate::status::{Bootstrap, Circuit, Listener, Listening, Phase, Verdict, WorkspaceStatus};
+use crate::status::{
+    Bootstrap, Circuit, Listener, Listening, Outbox, Phase, Verdict, WorkspaceStatus,
+};
 use crate::time::{Ms, Now};
 use crate::timers::{Wake, Why};
 
@@ -58,6 +60,14 @@ impl Workspace {
         } else if aside > 0 {
             let files = if aside == 1 { "file is" } else { "files are" };
             (Verdict::Degraded, format!("{aside} {files} set aside and tried again"))
+        } else if self.writeback.dead() > 0 {
+            let n = self.writeback.dead();
+            let writes = if n == 1 { "write" } else { "writes" };
+            (Verdict::Degraded, format!("{n} {writes} could not be delivered"))
+        } else if standing(Standing::Unsent) > 0 {
+            let n = standing(Standing::Unsent);
+            let files = if n == 1 { "file is" } else { "files are" };
+            (Verdict::Degraded, format!("{n} {files} changed here and may not be sent"))
         } else if self.mirror.row.refused_names > 0 {
             let n = self.mirror.row.refused_names;
             (Verdict::Degraded, format!("{n} names from the server can not be placed"))
@@ -102,6 +112,17 @@ impl Workspace {
             circuit: self.circuit(now, engine),
             bootstrap: (!self.mirror.row.complete).then(|| self.bootstrap()),
             counters: engine.counters.get(&unit).cloned().unwrap_or_default(),
+            outbox: self.outbox(),
+        }
+    }
+
+    fn outbox(&self) -> Outbox {
+        Outbox {
+            pending: self.writeback.pending(),
+            oldest: self.writeback.oldest(),
+            owed: self.writeback.owed(),
+            dead: self.writeback.dead(),
+            unsent: self.files.standing(Standing::Unsent),
         }
     }
 
@@ -205,8 +226,8 @@ impl Workspace {
             State::Following | State::Stopped => {}
         }
         let working = self.files.standing(Standing::Working);
-        if working > 0 {
-            let path = self.files.example().map(|path| path.to_string()).unwrap_or_default();
+        // What is only on its way to the server is told of below.
+        if let Some(path) = self.files.example().filter(|_| working > 0) {
             let (disk, reads) = self.files.under_way();
             waits.push(format!(
                 "{working} files, {path} first ({reads} reads and {disk} disk operations under way)"
@@ -217,8 +238,18 @@ impl Workspace {
         }) {
             waits.push(format!("another try at {path}: {why}"));
         }
+        match (self.writeback.pending(), self.writeback.owed()) {
+            (0, 0) => {}
+            (0, owed) => waits.push(format!("the server, which still works on {owed} writes")),
+            (pending, _) => waits.push(format!("{pending} changes that are on their way")),
+        }
         if !self.files.seals.is_clean() {
             waits.push(String::from("a seal"));
+        }
+        match self.writeback.dead() {
+            0 => {}
+            1 => waits.push(String::from("a person: 1 write could not be delivered")),
+            dead => waits.push(format!("a person: {dead} writes could not be delivered")),
         }
         if waits.is_empty() {
             waits.push(String::from("the tip of the feed"));

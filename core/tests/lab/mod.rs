@@ -8,7 +8,7 @@ use std::fmt::Write;
 use landfall_core::Machine;
 use landfall_core::config::{Config, GateConfig, WorkspaceConfig};
 use landfall_core::effect::{DiskOp, Effect, Exit, Request};
-use landfall_core::event::{Answer, Boot, Event, Fetched, LastExit, Outcome, Part};
+use landfall_core::event::{Answer, Boot, Event, Fetched, Hint, LastExit, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::files::entry::{Found, Seen, Stamp};
 use landfall_core::hash::ContentHash;
@@ -90,6 +90,8 @@ pub struct Lab {
     pub disk_denies: bool,
     /// Modes do not change on this disk.
     pub without_modes: bool,
+    /// The root is another directory.
+    pub root_lost: bool,
     /// The story so far.
     pub story: String,
     /// Every effect, for exact assertions.
@@ -132,6 +134,7 @@ impl Lab {
             exited: None,
             disk_denies: false,
             without_modes: false,
+            root_lost: false,
             story: String::new(),
             effects: vec![],
             hold: None,
@@ -185,6 +188,41 @@ impl Lab {
         stamp
     }
 
+    /// A mirror of both ways with these files, in step.
+    pub fn two_way(files: &[(&str, u8)]) -> Self {
+        let mode = landfall_core::files::plan::SyncMode::Mirror;
+        Self::with(WorkspaceConfig { mode, ..WorkspaceConfig::default() })
+            .brought_in_step_with(files)
+    }
+
+    /// A person saves a file, and the watcher hears it.
+    pub fn saves(&mut self, path: &str, n: u8) {
+        self.put(path, hash(n));
+        self.hears(Hint::Closed(RemotePath::parse(path).unwrap()));
+    }
+
+    /// A person deletes a file, and the watcher hears it.
+    pub fn deletes(&mut self, path: &str) {
+        self.disk.remove(path);
+        self.stamps.remove(path);
+        self.hears(Hint::Left(RemotePath::parse(path).unwrap()));
+    }
+
+    pub fn hears(&mut self, hint: Hint) {
+        self.step(Event::Heard { unit: UNIT, hint });
+    }
+
+    /// The server wrote these files of a bulk write, and takes all that follow.
+    pub fn wrote(&mut self, like: &str, revisions: &[(&str, &str)]) {
+        let call = self.request(like);
+        for (path, revision) in revisions {
+            self.say(&format!("← {path} is {revision}"));
+            let (path, revision) = (path.to_string(), Revision(revision.to_string()));
+            self.part(call, Part::Wrote { path, revision, op: None });
+        }
+        self.done(call, Answer::WroteMany);
+    }
+
     pub fn say(&mut self, line: &str) {
         let ms = self.now.tick.0;
         writeln!(self.story, "{:>4}.{:03}  {line}", ms / 1000, ms % 1000).unwrap();
@@ -216,6 +254,22 @@ impl Lab {
         }
     }
 
+    /// Every commit that was held back becomes durable at once.
+    pub fn release_commits(&mut self) {
+        let mut last = None;
+        for effect in std::mem::take(&mut self.held) {
+            match effect {
+                Effect::Commit { store, seq, changes } => {
+                    self.rows.apply(&changes);
+                    last = Some(Event::Stored { store, upto: seq });
+                }
+                other => self.held.push_back(other),
+            }
+        }
+        self.hold = None;
+        last.into_iter().for_each(|stored| self.step(stored));
+    }
+
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
         match effect {
             Effect::Ask { call, request, .. } => {
@@ -238,8 +292,14 @@ impl Lab {
                 Some(Event::Done { call, outcome })
             }
             Effect::Disk { call, op, .. } => {
-                let answer = self.disk_op(op);
-                Some(Event::Done { call, outcome: Outcome::Ok(answer) })
+                let outcome = match op {
+                    DiskOp::Root if self.root_lost => {
+                        let (blame, why) = (Blame::Lane, Fault::RootLost);
+                        Outcome::Failed { blame, why, retry_after: None }
+                    }
+                    op => Outcome::Ok(self.disk_op(call, op)),
+                };
+                Some(Event::Done { call, outcome })
             }
             Effect::Commit { store, seq, changes } => {
                 self.rows.apply(&changes);
@@ -279,12 +339,12 @@ impl Lab {
         names.into_iter().map(|path| (path.clone(), seen(&path))).collect()
     }
 
-    fn disk_op(&mut self, op: DiskOp) -> Answer {
+    fn disk_op(&mut self, call: CallId, op: DiskOp) -> Answer {
         match op {
-            DiskOp::Clean => {
+            DiskOp::Clean { keep } => {
                 let run = self.run;
                 let before = self.blobs.len();
-                self.blobs.retain(|blob, _| blob.call.run == run);
+                self.blobs.retain(|blob, _| blob.call.run == run || keep.contains(blob));
                 Answer::Cleaned { removed: (before - self.blobs.len()) as u32 }
             }
             DiskOp::Look { path, known, writable } => {
@@ -296,6 +356,15 @@ impl Lab {
                 }
                 Answer::Looked(self.found(path.as_str()))
             }
+            DiskOp::Root => Answer::Rooted,
+            DiskOp::Stage { path, expect } => match self.disk.get(path.as_str()) {
+                Some(hash) if *hash == expect => {
+                    let blob = BlobId { call, part: 0 };
+                    self.blobs.insert(blob, expect);
+                    Answer::Staged { blob, size: 10 }
+                }
+                _ => Answer::Occupied(self.found(path.as_str())),
+            },
             DiskOp::Scan { dir } => Answer::Scanned(self.scan(dir.as_ref())),
             DiskOp::Place { path, blob, expect, keep, writable } => {
                 let writable = writable || self.without_modes;
@@ -505,7 +574,19 @@ pub fn show(request: &Request) -> String {
             let paths: Vec<String> = paths.iter().map(|path| path.to_string()).collect();
             format!("read-many {}", paths.join(" "))
         }
+        Request::PushMany { files } => {
+            let files: Vec<String> = files.iter().map(pushed).collect();
+            format!("bulk {}", files.join(", "))
+        }
+        Request::Push(file) => format!("put {}", pushed(file)),
+        Request::PushDelete { path, base, .. } => format!("delete {path} if {base}"),
+        Request::Op { op } => format!("op {op}"),
     }
+}
+
+fn pushed(file: &landfall_core::effect::Push) -> String {
+    let base = file.base.as_ref().map_or("0".to_string(), |base| base.to_string());
+    format!("{} v{} if {base}", file.path, file.hash.0[0])
 }
 
 fn show_answer(answer: &Answer) -> String {

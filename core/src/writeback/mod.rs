@@ -1,0 +1,335 @@
+//! The writeback lane: what people change here reaches the server, or is a dead letter that can
+//! be seen, tried again and given up. Nothing is ever dropped without a trace.
+//!
+//! What is to be sent is what [`plan`](crate::files::plan::plan) says, like everything else. The
+//! outbox only makes sure that it is sent as one command: an *intent* is a durable row before
+//! anything is sent, and its name and its bytes stay the same however often it is sent.
+//!
+//! | state | event | decision | next state |
+//! |---|---|---|---|
+//! | – | the plan says push | copy the file to the stage | *staging* (in the table) |
+//! | staging | the copy is there | the row of the intent is put | storing |
+//! | storing | the row is durable | | ready |
+//! | ready | room in a batch, no neighbour on its way | send it | sent |
+//! | sent | written, with a revision | the base moves; a receipt is owed if the server named an operation | – |
+//! | sent | the server has another version | ask what it has; the plan decides anew | – |
+//! | sent | refused for what is in it, with others | half as many are sent next time | ready |
+//! | sent | refused for what is in it, alone | one failure; again later | waiting |
+//! | sent | the fifth of these | a dead letter; the bytes are kept | – |
+//! | sent | 403 | what is here stays, tried again later | – |
+//! | sent | anything else, or nothing | nobody's failure: the same again | waiting |
+//! | waiting | its time comes | | ready |
+//! | any | a start | the row is there, so it may have been sent | ready |
+//!
+//! While an intent is open its path rests. A newer edit waits until it is known what became of
+//! the older one: else the server's answer to the older would look like somebody else's change.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec::Vec;
+
+use crate::canon::Canon;
+use crate::decision::Decision;
+use crate::engine::Cx;
+use crate::files::Files;
+use crate::files::plan::{Rule, plan};
+use crate::id::{BlobId, CallId, CommandId, CommitSeq};
+use crate::path::RemotePath;
+use crate::row::{IntentRow, LetterRow, Of, Staged, Value};
+use crate::time::{Tick, Wall};
+use crate::timers::Why;
+
+mod answers;
+mod letters;
+mod print;
+mod receipts;
+mod send;
+
+/// An intent, and what is only worth knowing while the process runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Intent {
+    row: IntentRow,
+    state: State,
+    /// In the order in which they were made.
+    order: u64,
+    /// With how many others it may be sent. Half as many after each refusal of all.
+    at_most: usize,
+    /// Attempts that were nobody's failure, in a row.
+    tries: u32,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Storing(CommitSeq),
+    Ready,
+    Sent,
+    Waiting(Tick),
+}
+
+/// See the [module](self).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Writeback {
+    max_file: u64,
+    max_batch: u64,
+    intents: BTreeMap<RemotePath, Intent>,
+    /// Those that are ready, in order.
+    ready: BTreeSet<(u64, RemotePath)>,
+    orders: u64,
+    sent: BTreeMap<CallId, BTreeSet<RemotePath>>,
+    receipts: BTreeMap<CommandId, receipts::Receipt>,
+    asked: BTreeMap<CallId, CommandId>,
+    letters: BTreeMap<CommandId, LetterRow>,
+    /// Letters that are to be tried again once it is known what is at their path.
+    again: BTreeSet<CommandId>,
+    /// What the server does not let us write, and when it is tried again.
+    denied: BTreeSet<(Tick, RemotePath)>,
+    /// Blobs that nobody needs once the rows that named them are durably gone.
+    to_drop: Vec<(CommitSeq, BlobId)>,
+    /// Whether the server has `fs/bulk`; not known before it was tried.
+    bulk: Option<bool>,
+    stopping: bool,
+    /// Counts everything that got further.
+    pub progress: u64,
+}
+
+impl Writeback {
+    /// A lane that has not started.
+    pub fn new(max_file: u64, max_batch: u64) -> Self {
+        Self {
+            max_file,
+            max_batch,
+            intents: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            orders: 0,
+            sent: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            letters: BTreeMap::new(),
+            again: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            to_drop: Vec::new(),
+            bulk: None,
+            stopping: false,
+            progress: 0,
+        }
+    }
+
+    /// A stored row of this lane.
+    pub fn load(&mut self, value: Value) {
+        match value {
+            Value::Intent(path, row) => {
+                self.orders += 1;
+                let intent =
+                    Intent { row, state: State::Ready, order: self.orders, at_most: 1, tries: 0 };
+                self.intents.insert(path, intent);
+            }
+            Value::Receipt(command, row) => {
+                self.receipts.insert(command, receipts::Receipt::new(row));
+            }
+            Value::Letter(command, row) => {
+                self.letters.insert(command, row);
+            }
+            Value::Entry(..) | Value::Mirror(_) | Value::Frontier(..) | Value::Refused(..) => {}
+        }
+    }
+
+    /// The blobs that are still needed.
+    pub fn blobs(&self) -> Vec<BlobId> {
+        let intents = self.intents.values().filter_map(|intent| intent.row.bytes);
+        let receipts = self.receipts.values().filter_map(|receipt| receipt.row.bytes);
+        let letters = self.letters.values().filter_map(|letter| letter.bytes);
+        intents.chain(receipts).chain(letters).map(|bytes| bytes.blob).collect()
+    }
+
+    /// Goes on: what was on its way may have been sent, and is sent again as what it was.
+    pub fn start(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
+        let mut intents: Vec<_> = self.intents.iter_mut().collect();
+        intents.sort_by(|(_, a), (_, b)| {
+            (a.row.made, &a.row.command).cmp(&(b.row.made, &b.row.command))
+        });
+        for (order, (path, intent)) in intents.into_iter().enumerate() {
+            intent.order = order as u64;
+            self.ready.insert((intent.order, path.clone()));
+            files.push_begins(path);
+        }
+        self.orders = self.intents.len() as u64;
+        for receipt in self.receipts.values_mut() {
+            receipt.due = cx.now.tick;
+        }
+    }
+
+    /// Whether this lane made the call.
+    pub fn owns(&self, call: CallId) -> bool {
+        self.sent.contains_key(&call) || self.asked.contains_key(&call)
+    }
+
+    /// Whether the call sent something.
+    pub fn is_write(&self, call: CallId) -> bool {
+        self.sent.contains_key(&call)
+    }
+
+    /// Whether nothing is on its way, and nothing is owed.
+    pub fn is_empty(&self) -> bool {
+        self.intents.is_empty() && self.receipts.is_empty()
+    }
+
+    /// Copies what is to be sent, makes intents of it, and sends them.
+    pub fn pump(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
+        for (path, bytes) in files.take_staged() {
+            self.intend(cx, files, &path, Some(bytes));
+        }
+        files.stage(cx, self.intents.len(), self.max_file);
+        while let Some(path) = files.unlink(cx) {
+            self.intend(cx, files, &path, None);
+        }
+        if !self.stopping {
+            self.retry_waiting(cx, files);
+            self.wake_due(cx, files);
+            self.send(cx, files);
+            self.ask_receipts(cx);
+        }
+        self.set_timer(cx);
+    }
+
+    /// Makes an intent durable.
+    fn intend(
+        &mut self,
+        cx: &mut Cx<'_>,
+        files: &mut Files,
+        path: &RemotePath,
+        bytes: Option<Staged>,
+    ) {
+        let Some(entry) = files.get(path) else { return };
+        let base = entry.remote.revision().cloned();
+        let since = entry.remote.at();
+        let mut planned = entry.clone();
+        planned.doing = None;
+        let rule: Rule = plan(&planned, files.mode()).1;
+        let hash = bytes.map(|bytes| bytes.hash);
+        let command = self.command(cx, &(path, &base, hash));
+        cx.note(Decision::Sending { path: path.clone(), command: command.clone(), rule });
+        let row = IntentRow { command, base, bytes, since, made: cx.now.wall, failures: 0 };
+        cx.put(Value::Intent(path.clone(), row.clone()));
+        self.orders += 1;
+        let state = State::Storing(cx.mark());
+        let intent = Intent { row, state, order: self.orders, at_most: usize::MAX, tries: 0 };
+        self.intents.insert(path.clone(), intent);
+    }
+
+    /// A name that no other intent of this or another client has. Were one to have it all the
+    /// same, it would change the same file from the same version to the same bytes.
+    fn command(&self, cx: &Cx<'_>, about: &impl core::hash::Hash) -> CommandId {
+        let salt = (cx.engine.seed, cx.engine.run, self.orders, cx.now.wall);
+        let half = |n: u8| Canon::of(&(n, salt, HashOf(about)));
+        CommandId(format!("landfall_{:016x}{:016x}", half(0), half(1)))
+    }
+
+    /// Commits became durable.
+    pub fn stored(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
+        let gone = |(mark, _): &mut (CommitSeq, BlobId)| cx.is_durable(*mark);
+        let gone: Vec<_> = self.to_drop.extract_if(.., gone).collect();
+        for (_, blob) in gone {
+            files.drop_blob(cx, blob);
+        }
+        for (path, intent) in &mut self.intents {
+            if let State::Storing(mark) = intent.state
+                && cx.is_durable(mark)
+            {
+                intent.state = State::Ready;
+                self.ready.insert((intent.order, path.clone()));
+            }
+        }
+    }
+
+    /// An intent is over. Answers its row; its blob is the caller's.
+    fn close(&mut self, cx: &mut Cx<'_>, path: &RemotePath) -> Option<IntentRow> {
+        let intent = self.intents.remove(path)?;
+        self.ready.remove(&(intent.order, path.clone()));
+        cx.delete(Of::Intent(path.clone()));
+        self.progress += 1;
+        Some(intent.row)
+    }
+
+    /// Lets bytes go, once the row that named them is durably gone.
+    fn drop_bytes(&mut self, cx: &mut Cx<'_>, bytes: Option<Staged>) {
+        if let Some(bytes) = bytes {
+            self.to_drop.push((cx.mark(), bytes.blob));
+        }
+    }
+
+    fn wait(&mut self, path: &RemotePath, due: Tick) {
+        if let Some(intent) = self.intents.get_mut(path) {
+            intent.state = State::Waiting(due);
+        }
+    }
+
+    /// What waited long enough is ready again.
+    fn wake_due(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
+        for (path, intent) in &mut self.intents {
+            if matches!(intent.state, State::Waiting(due) if due <= cx.now.tick) {
+                intent.state = State::Ready;
+                self.ready.insert((intent.order, path.clone()));
+            }
+        }
+        while let Some((due, path)) = self.denied.first().cloned() {
+            if due > cx.now.tick {
+                break;
+            }
+            self.denied.remove(&(due, path.clone()));
+            files.may_send(cx, &path);
+        }
+    }
+
+    fn set_timer(&mut self, cx: &mut Cx<'_>) {
+        let waiting = self.intents.values().filter_map(|intent| match intent.state {
+            State::Waiting(due) => Some(due),
+            _ => None,
+        });
+        let denied = self.denied.first().map(|(due, _)| *due);
+        match waiting.chain(denied).chain(self.next_receipt()).min() {
+            Some(due) if !self.stopping => cx.wake_at(Why::Outbox, due),
+            _ => cx.no_wake(Why::Outbox),
+        }
+    }
+
+    /// Sends nothing more. What is on its way is found again by the next start.
+    pub fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.stopping = true;
+        let calls: Vec<CallId> = self.sent.keys().chain(self.asked.keys()).copied().collect();
+        for call in calls {
+            cx.cancel(call);
+        }
+        self.sent.clear();
+        self.asked.clear();
+    }
+
+    /// How many wait to be sent.
+    pub fn pending(&self) -> u64 {
+        self.intents.len() as u64
+    }
+
+    /// How many the server still works on.
+    pub fn owed(&self) -> u64 {
+        self.receipts.len() as u64
+    }
+
+    /// How many could not be delivered.
+    pub fn dead(&self) -> u64 {
+        self.letters.len() as u64
+    }
+
+    /// Since when the oldest change is on its way.
+    pub fn oldest(&self) -> Option<Wall> {
+        let first = self.intents.values().min_by_key(|intent| intent.order);
+        first.map(|intent| intent.row.made)
+    }
+}
+
+/// To hash what is only known by reference.
+struct HashOf<'a, T>(&'a T);
+
+impl<T: core::hash::Hash> core::hash::Hash for HashOf<'_, T> {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}

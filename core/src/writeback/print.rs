@@ -1,0 +1,73 @@
+//! The [fingerprint](crate::fingerprint) of the lane.
+
+use super::receipts::Receipt;
+use super::{Intent, State, Writeback};
+use crate::fingerprint::Print;
+use crate::id::CommitSeq;
+use crate::row::{IntentRow, Staged};
+
+impl Writeback {
+    pub(crate) fn print(&self, print: &mut Print, durable: CommitSeq) {
+        let Self {
+            max_file,
+            max_batch,
+            intents,
+            // They follow from the intents.
+            ready: _,
+            orders: _,
+            sent,
+            receipts,
+            asked,
+            letters,
+            again,
+            denied,
+            to_drop,
+            bulk,
+            stopping,
+            progress: _,
+        } = self;
+        print.plain(&(max_file, max_batch, bulk, stopping, letters.len()));
+        for (path, Intent { row, state, order: _, at_most, tries }) in intents {
+            let IntentRow { command: _, base, bytes, since: _, made: _, failures } = row;
+            print.plain(&(path, base, failures, at_most, tries));
+            staged(print, bytes.as_ref());
+            match state {
+                State::Storing(mark) => print.plain(&(0u8, mark.0.saturating_sub(durable.0))),
+                State::Ready => print.plain(&1u8),
+                State::Sent => print.plain(&2u8),
+                State::Waiting(due) => print.until(*due),
+            }
+        }
+        print.any_order(sent, |print, (call, paths)| {
+            print.call(*call);
+            print.plain(paths);
+        });
+        print.any_order(asked, |print, (call, _)| print.call(*call));
+        for Receipt { row, due, polls, unknown, asked } in receipts.values() {
+            print.plain(&(&row.path, &row.op, polls, asked));
+            staged(print, row.bytes.as_ref());
+            print.until(*due);
+            print.maybe(*unknown, Print::since);
+        }
+        for (command, letter) in letters {
+            let waits = again.contains(command);
+            print.plain(&(&letter.path, &letter.op, letter.status, waits));
+            staged(print, letter.bytes.as_ref());
+        }
+        for (mark, blob) in to_drop {
+            print.plain(&mark.0.saturating_sub(durable.0));
+            print.blob(*blob);
+        }
+        for (due, path) in denied {
+            print.until(*due);
+            print.plain(path);
+        }
+    }
+}
+
+fn staged(print: &mut Print, bytes: Option<&Staged>) {
+    print.maybe(bytes, |print, bytes| {
+        print.plain(&(bytes.hash, bytes.size));
+        print.blob(bytes.blob);
+    });
+}

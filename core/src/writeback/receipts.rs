@@ -1,0 +1,107 @@
+//! Receipts: a server that accepts a write may still fail to carry it out, and says so when it is
+//! asked for the operation. Asking spends no budget.
+
+use super::Writeback;
+use crate::decision::Decision;
+use crate::effect::Request;
+use crate::engine::Cx;
+use crate::event::{Answer, OpState, Outcome};
+use crate::fault::Fault;
+use crate::gate::Class;
+use crate::id::CommandId;
+use crate::policy::Backoff;
+use crate::row::{Of, ReceiptRow};
+use crate::time::{Ms, Tick};
+
+/// Asked at once.
+const AT_ONCE: usize = 16;
+
+/// How long such a question may go unanswered.
+const PATIENCE: Ms = Ms::secs(30);
+
+/// Between two questions about one operation.
+const AGAIN: Backoff = Backoff { base: Ms(500), cap: Ms::secs(30) };
+
+/// A server that does not know an operation for so long has forgotten it.
+const FORGOTTEN: Ms = Ms::mins(10);
+
+/// A write that the server works on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Receipt {
+    pub row: ReceiptRow,
+    /// When it is asked for next.
+    pub due: Tick,
+    pub polls: u32,
+    /// Since when the server does not know it.
+    pub unknown: Option<Tick>,
+    pub asked: bool,
+}
+
+impl Receipt {
+    pub fn new(row: ReceiptRow) -> Self {
+        Self { row, due: Tick(0), polls: 0, unknown: None, asked: false }
+    }
+}
+
+impl Writeback {
+    pub(super) fn owe(&mut self, cx: &mut Cx<'_>, command: CommandId, row: ReceiptRow) {
+        let receipt = Receipt { due: cx.now.tick, ..Receipt::new(row) };
+        self.receipts.insert(command, receipt);
+    }
+
+    pub(super) fn ask_receipts(&mut self, cx: &mut Cx<'_>) {
+        if self.asked.len() >= AT_ONCE {
+            return;
+        }
+        for (command, receipt) in &mut self.receipts {
+            if self.asked.len() >= AT_ONCE {
+                return;
+            }
+            if receipt.asked || receipt.due > cx.now.tick {
+                continue;
+            }
+            receipt.asked = true;
+            let request = Request::Op { op: receipt.row.op.clone() };
+            let call = cx.ask(Class::Bulk, request, PATIENCE, 1);
+            self.asked.insert(call, command.clone());
+        }
+    }
+
+    pub(super) fn next_receipt(&self) -> Option<Tick> {
+        let waiting = self.receipts.values().filter(|receipt| !receipt.asked);
+        waiting.map(|receipt| receipt.due).min().filter(|_| self.asked.len() < AT_ONCE)
+    }
+
+    pub(super) fn receipt_done(&mut self, cx: &mut Cx<'_>, command: CommandId, outcome: Outcome) {
+        let Some(receipt) = self.receipts.get_mut(&command) else { return };
+        receipt.asked = false;
+        receipt.polls = receipt.polls.saturating_add(1);
+        receipt.due = cx.now.tick + AGAIN.delay(receipt.polls, &(cx.engine.seed, &command));
+        let over = match outcome {
+            Outcome::Ok(Answer::Op(OpState::Succeeded)) => None,
+            Outcome::Ok(Answer::Op(OpState::Failed(said))) => Some(said),
+            // It may not know it yet.
+            Outcome::Failed { why: Fault::NotFound | Fault::Gone, .. } => {
+                let since = *receipt.unknown.get_or_insert(cx.now.tick);
+                if cx.now.tick - since < FORGOTTEN {
+                    return;
+                }
+                let (path, op) = (receipt.row.path.clone(), receipt.row.op.clone());
+                cx.note(Decision::ReceiptLost { path, op });
+                None
+            }
+            Outcome::Ok(_) => {
+                receipt.unknown = None;
+                return;
+            }
+            Outcome::Failed { .. } => return,
+        };
+        self.progress += 1;
+        cx.delete(Of::Receipt(command.clone()));
+        let Some(receipt) = self.receipts.remove(&command) else { return };
+        match over {
+            None => self.drop_bytes(cx, receipt.row.bytes),
+            Some(said) => self.failed_there(cx, command, receipt.row, said),
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! What people change here reaches the server, once, and nothing is dropped without a trace.
+mod lab;
+use lab::*;
+use landfall_core::effect::{DiskOp, Effect, Request};
+use landfall_core::event::{Answer, Event, Hint, OpState, Order, Outcome, Part};
+use landfall_core::fault::{Blame, Fault};
+use landfall_core::id::{CommandId, OpId, Revision};
+use landfall_core::row::{Row, Value};
+use landfall_core::time::Ms;
+
+fn rows(lab: &Lab) -> Vec<Value> {
+    let rows = lab.rows.rows();
+    rows.iter().map(|row| Row::decode(row).unwrap().value).collect()
+}
+
+fn intents(lab: &Lab) -> usize {
+    rows(lab).iter().filter(|value| matches!(value, Value::Intent(..))).count()
+}
+
+fn letters(lab: &Lab) -> Vec<CommandId> {
+    let letter = |value| match value {
+        Value::Letter(command, _) => Some(command),
+        _ => None,
+    };
+    rows(lab).into_iter().filter_map(letter).collect()
+}
+
+/// The command of the write that waits for its answer.
+fn command(lab: &Lab, like: &str) -> CommandId {
+    let (_, request) = lab.asked.iter().find(|(_, r)| show(r).starts_with(like)).unwrap();
+    match request {
+        Request::PushMany { files } => files[0].command.clone(),
+        Request::Push(file) => file.command.clone(),
+        Request::PushDelete { command, .. } => command.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn rejected(status: u16) -> Outcome {
+    let why = Fault::Rejected { status, said: "invalid input".into() };
+    Outcome::Failed { blame: Blame::Payload, why, retry_after: None }
+}
+
+/// It must show: the copy is staged, the intent is durable before anything is sent, it is sent
+/// with the revision that it was based on, and the echo in the feed changes nothing.
+#[test]
+fn an_edit_is_sent_with_the_version_that_it_was_based_on() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    let since = lab.effects.len();
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    assert_eq!(intents(&lab), 1);
+    let sent = lab.effects[since..]
+        .iter()
+        .position(|e| matches!(e, Effect::Ask { request: Request::PushMany { .. }, .. }))
+        .expect("it is sent");
+    let committed = lab.effects[since..]
+        .iter()
+        .position(|e| matches!(e, Effect::Commit { .. }))
+        .expect("it is stored");
+    assert!(committed < sent, "the intent is durable before it is sent");
+    lab.wrote("bulk /a v9 if rev_1", &[("/a", "rev_50")]);
+    lab.wait(Ms::secs(3));
+    assert_eq!(intents(&lab), 0);
+    assert!(lab.blobs.is_empty(), "the copy is gone");
+    assert!(lab.status().in_step, "{}", lab.story);
+    lab.wait(Ms::secs(40));
+    let mut echo = updated(101, "/a", 9);
+    echo.revision = "rev_50".into();
+    lab.answer("events", Outcome::Ok(Answer::Events { events: vec![echo], next: None }));
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.sent("read"), 0, "an echo is no news");
+    assert_eq!(lab.disk["/a"], hash(9));
+    insta::assert_snapshot!(lab.story);
+}
+
+#[test]
+fn a_new_file_is_made_only_where_nothing_is() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/new", 7);
+    lab.wait(Ms(20));
+    lab.wrote("bulk /new v7 if 0", &[("/new", "rev_60")]);
+    lab.wait(Ms::secs(3));
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+/// An editor writes in pieces: nothing is sent before it is quiet.
+#[test]
+fn a_file_that_is_being_written_is_left_alone() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    for n in 10..15 {
+        lab.put("/a", hash(n));
+        lab.hears(Hint::Written(landfall_core::path::RemotePath::parse("/a").unwrap()));
+        lab.wait(Ms(60));
+    }
+    assert_eq!(lab.sent("bulk"), 0);
+    lab.wait(Ms(60));
+    lab.request("bulk /a v14 if rev_1");
+}
+
+#[test]
+fn what_nobody_heard_of_is_found_by_the_scan() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.put("/a", hash(9));
+    lab.put("/d/new", hash(8));
+    lab.wait(Ms::mins(5));
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(1));
+    lab.request("bulk /a v9 if rev_1");
+    lab.request("bulk /d/new v8 if 0");
+}
+
+#[test]
+fn an_answer_that_is_lost_leads_to_the_same_command_again() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let first = command(&lab, "bulk");
+    let call = lab.request("bulk");
+    lab.step(Event::Done { call, outcome: link_failed() });
+    lab.wait(Ms::secs(3));
+    assert_eq!(command(&lab, "bulk /a v9 if rev_1"), first);
+    // A kill does not change that either, nor does a newer edit.
+    lab.put("/a", hash(10));
+    lab.kill();
+    lab.wait(Ms::secs(3));
+    assert_eq!(command(&lab, "bulk /a v9 if rev_1"), first);
+    lab.wrote("bulk", &[("/a", "rev_50")]);
+    lab.wait(Ms(1));
+    lab.wrote("bulk /a v10 if rev_50", &[("/a", "rev_51")]);
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(3));
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+/// It must show: one bad file among many is found by halving, is charged alone, and becomes a
+/// dead letter after five refusals, while the others go through.
+#[test]
+fn one_bad_file_of_many_becomes_a_dead_letter_alone() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.hold = Some(is_commit);
+    for (path, n) in [("/b", 11), ("/c", 12), ("/d", 13), ("/e", 14)] {
+        lab.saves(path, n);
+    }
+    lab.wait(Ms(20));
+    lab.release_commits();
+    let mut revision = 100;
+    for _ in 0..60 {
+        while let Some((call, request)) = lab.asked.pop_front() {
+            let Request::PushMany { files } = &request else { continue };
+            let paths: Vec<String> = files.iter().map(|file| file.path.to_string()).collect();
+            if paths.contains(&"/c".to_string()) {
+                lab.say(&format!("← 400 for {}", paths.join(" ")));
+                lab.step(Event::Done { call, outcome: rejected(400) });
+                continue;
+            }
+            for path in paths {
+                revision += 1;
+                let revision = Revision(format!("rev_{revision}"));
+                lab.part(call, Part::Wrote { path, revision, op: None });
+            }
+            lab.done(call, Answer::WroteMany);
+        }
+        lab.wait(Ms(500));
+    }
+    let letters = letters(&lab);
+    assert_eq!(letters.len(), 1, "{}", lab.story);
+    assert_eq!(lab.blobs.len(), 1, "its bytes are kept");
+    assert_eq!(lab.status().outbox.dead, 1);
+    assert_eq!(intents(&lab), 0);
+    insta::assert_snapshot!(lab.story);
+
+    // Nothing more is sent by itself, also after a restart.
+    let sent = lab.sent("bulk");
+    lab.kill();
+    lab.wait(Ms::mins(1));
+    assert_eq!(lab.sent("bulk"), sent, "{}", lab.story);
+
+    // A person wants it tried again, and it goes through: the letter is over.
+    lab.step(Event::Told { unit: UNIT, order: Order::Retry(Some(letters[0].clone())) });
+    lab.wait(Ms(1));
+    lab.wrote("bulk /c v12 if 0", &[("/c", "rev_200")]);
+    assert!(self::letters(&lab).is_empty() && lab.blobs.is_empty(), "{}", lab.story);
+}
+
+#[test]
+fn a_newer_edit_of_a_dead_letter_is_sent_and_ends_it() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    for _ in 0..5 {
+        lab.wait(Ms::secs(20));
+        let call = lab.request("bulk /a v9");
+        lab.step(Event::Done { call, outcome: rejected(422) });
+    }
+    assert_eq!(letters(&lab).len(), 1);
+    lab.saves("/a", 10);
+    lab.wait(Ms(20));
+    lab.wrote("bulk /a v10 if rev_1", &[("/a", "rev_50")]);
+    assert!(letters(&lab).is_empty() && lab.blobs.is_empty(), "{}", lab.story);
+}
+
+/// 429s, 5xx and broken links are nobody's fault, however many.
+#[test]
+fn trouble_of_the_server_never_makes_a_dead_letter() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    let first = {
+        lab.wait(Ms(20));
+        command(&lab, "bulk")
+    };
+    let mut failures = 0;
+    for n in 0..200 {
+        lab.wait(Ms::secs(10));
+        lab.quiet_feed_if_asked();
+        if lab.asked.iter().any(|(_, r)| show(r).starts_with("bulk")) {
+            assert_eq!(command(&lab, "bulk"), first);
+            let outcome = [refused(429, "rate_limited", ""), refused(503, "", ""), link_failed()];
+            let call = lab.request("bulk");
+            lab.step(Event::Done { call, outcome: outcome[n % 3].clone() });
+            failures += 1;
+        }
+    }
+    assert!(failures > 20, "it is tried again and again: {failures}");
+    assert!(letters(&lab).is_empty());
+    assert_eq!(intents(&lab), 1);
+}
+
+#[test]
+fn a_write_that_is_denied_keeps_the_bytes_and_says_so_once() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk");
+    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::Forbidden);
+    lab.part(call, Part::Refused { path, blame, why });
+    lab.done(call, Answer::WroteMany);
+    lab.wait(Ms::mins(1));
+    lab.quiet_feed_if_asked();
+    assert_eq!(lab.disk["/a"], hash(9));
+    assert_eq!((lab.sent("bulk"), lab.status().outbox.unsent), (1, 1), "{}", lab.story);
+    // Other bytes are tried at once.
+    lab.saves("/a", 10);
+    lab.wait(Ms(20));
+    lab.wrote("bulk /a v10 if rev_1", &[("/a", "rev_50")]);
+    assert_eq!(lab.status().outbox.unsent, 0);
+}
+
+/// Both changed it: the server's version is placed, and the bytes of here are kept.
+#[test]
+fn a_conflict_keeps_both() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk");
+    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::Conflict);
+    lab.part(call, Part::Refused { path, blame, why });
+    lab.done(call, Answer::WroteMany);
+    lab.wait(Ms(1));
+    lab.read("/a", 5);
+    lab.wait(Ms::secs(1));
+    assert_eq!(lab.disk["/a"], hash(5), "{}", lab.story);
+    assert_eq!(lab.conflicts, [("/a".to_string(), hash(9))]);
+    assert_eq!(intents(&lab), 0);
+}
+
+/// A delete there never wins over an edit here.
+#[test]
+fn an_edit_wins_over_a_delete() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk /a v9 if rev_1");
+    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::Conflict);
+    lab.part(call, Part::Refused { path, blame, why });
+    lab.done(call, Answer::WroteMany);
+    lab.wait(Ms(1));
+    let events = vec![deleted(101, "/a")];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.answer("read /a", refused(404, "not_found", ""));
+    lab.wait(Ms::secs(3));
+    lab.wrote("bulk /a v9 if 0", &[("/a", "rev_50")]);
+    assert_eq!(lab.disk["/a"], hash(9));
+    assert!(lab.trash.is_empty() && lab.conflicts.is_empty(), "{}", lab.story);
+}
+
+#[test]
+fn a_delete_is_sent_after_two_looks() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.deletes("/a");
+    lab.wait(Ms(900));
+    assert_eq!(lab.sent("delete"), 0);
+    lab.wait(Ms(200));
+    let call = lab.request("delete /a if rev_1");
+    lab.done(call, Answer::Deleted { op: None });
+    lab.wait(Ms::secs(3));
+    assert!(lab.status().in_step, "{}", lab.story);
+    // Its echo is no news, and then nothing is left of it.
+    lab.wait(Ms::secs(40));
+    let events = vec![deleted(101, "/a")];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.status().files_total, 1, "{}", lab.story);
+}
+
+/// An editor that saves by deleting first deletes nothing.
+#[test]
+fn a_file_that_comes_back_was_not_deleted() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.deletes("/a");
+    lab.wait(Ms(500));
+    lab.saves("/a", 9);
+    lab.wait(Ms::secs(2));
+    lab.request("bulk /a v9 if rev_1");
+    assert_eq!(lab.sent("delete"), 0);
+}
+
+#[test]
+fn a_root_that_was_replaced_deletes_nothing() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.root_lost = true;
+    lab.deletes("/a");
+    lab.deletes("/b");
+    lab.wait(Ms::secs(30));
+    lab.quiet_feed_if_asked();
+    assert_eq!(lab.sent("delete"), 0);
+    assert_eq!(lab.status().brakes[0].name(), "root-lost", "{}", lab.story);
+}
+
+#[test]
+fn too_many_deletes_at_once_wait_for_a_person() {
+    let files: Vec<(String, u8)> = names(40);
+    let named: Vec<(&str, u8)> = files.iter().map(|(path, n)| (path.as_str(), *n)).collect();
+    let mut lab = Lab::two_way(&named);
+    for (path, _) in &files[..30] {
+        lab.deletes(path);
+    }
+    lab.wait(Ms::secs(20));
+    assert_eq!(lab.sent("delete"), 0);
+    assert_eq!(lab.status().brakes[0].name(), "max-local-delete", "{}", lab.story);
+}
+
+/// A directory that is moved is not forty deletes.
+#[test]
+fn files_that_moved_do_not_count_as_deleted() {
+    let files: Vec<(String, u8)> = names(40);
+    let named: Vec<(&str, u8)> = files.iter().map(|(path, n)| (path.as_str(), *n)).collect();
+    let mut lab = Lab::two_way(&named);
+    for (path, n) in &files {
+        lab.saves(&format!("/moved{path}"), *n);
+        lab.deletes(path);
+    }
+    let mut revision = 100;
+    for _ in 0..20 {
+        lab.wait(Ms(200));
+        while let Some(at) =
+            lab.asked.iter().position(|(_, r)| matches!(r, Request::PushMany { .. }))
+        {
+            let (call, Request::PushMany { files }) = lab.asked.remove(at).unwrap() else {
+                panic!()
+            };
+            for file in files {
+                revision += 1;
+                let (path, revision) = (file.path.to_string(), Revision(format!("rev_{revision}")));
+                lab.part(call, Part::Wrote { path, revision, op: None });
+            }
+            lab.done(call, Answer::WroteMany);
+        }
+    }
+    assert!(lab.status().brakes.is_empty(), "{}", lab.story);
+    assert!(lab.sent("delete") > 0);
+}
+
+/// An accepted write is not delivered before the server says that it was carried out.
+#[test]
+fn a_receipt_is_collected_and_a_failure_there_is_a_dead_letter() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk");
+    let (path, revision) = ("/a".to_string(), Revision("rev_50".into()));
+    lab.part(call, Part::Wrote { path, revision, op: Some(OpId("op_5".into())) });
+    lab.done(call, Answer::WroteMany);
+    lab.wait(Ms(1));
+    assert!(!lab.status().in_step && lab.status().outbox.owed == 1);
+    // It does not know it yet, and then it is pending.
+    let call = lab.request("op op_5");
+    lab.step(Event::Done { call, outcome: refused(404, "not_found", "") });
+    lab.wait(Ms::secs(2));
+    let call = lab.request("op op_5");
+    lab.done(call, Answer::Op(OpState::Pending));
+    lab.kill();
+    lab.wait(Ms::secs(2));
+    let call = lab.request("op op_5");
+    lab.done(call, Answer::Op(OpState::Failed("dead_lettered".into())));
+    assert_eq!(letters(&lab).len(), 1, "{}", lab.story);
+    assert_eq!(lab.blobs.len(), 1, "its bytes are kept");
+    // Tried again, it is a new write on top of the one that failed there.
+    lab.quiet_feed_if_asked();
+    lab.step(Event::Told { unit: UNIT, order: Order::Retry(None) });
+    lab.wait(Ms(1));
+    lab.wrote("bulk /a v9 if rev_50", &[("/a", "rev_51")]);
+    assert!(letters(&lab).is_empty() && lab.blobs.is_empty(), "{}", lab.story);
+}
+
+#[test]
+fn a_letter_that_is_discarded_is_given_up_and_the_file_stays() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    for _ in 0..5 {
+        lab.wait(Ms::secs(20));
+        let call = lab.request("bulk /a v9");
+        lab.step(Event::Done { call, outcome: rejected(422) });
+    }
+    let letter = letters(&lab)[0].clone();
+    lab.step(Event::Told { unit: UNIT, order: Order::Discard(letter) });
+    lab.wait(Ms::mins(1));
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(3));
+    assert!(letters(&lab).is_empty() && lab.blobs.is_empty());
+    assert_eq!((lab.disk["/a"], lab.sent("bulk")), (hash(9), 5));
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+/// A lab in which `/a` was edited and the edit is a dead letter.
+fn dead() -> (Lab, CommandId) {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    refused_for_good(&mut lab);
+    let letter = letters(&lab)[0].clone();
+    (lab, letter)
+}
+
+fn refused_for_good(lab: &mut Lab) {
+    for _ in 0..5 {
+        lab.wait(Ms::secs(20));
+        lab.quiet_feed_if_asked();
+        let call = lab.request("bulk /a v9");
+        lab.step(Event::Done { call, outcome: rejected(422) });
+    }
+}
+
+/// An order that waited for the start is carried out as soon as the file was looked at, instead
+/// of being answered with "it is something else by now".
+#[test]
+fn a_retry_before_the_first_look_waits_for_it() {
+    let (mut lab, letter) = dead();
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { .. }));
+    lab.kill();
+    lab.step(Event::Told { unit: UNIT, order: Order::Retry(Some(letter)) });
+    let sent = lab.sent("bulk");
+    lab.hold = None;
+    while !lab.held.is_empty() {
+        lab.release();
+    }
+    lab.wait(Ms(1));
+    assert_eq!(lab.sent("bulk"), sent + 1, "{}", lab.story);
+    lab.wrote("bulk /a v9", &[("/a", "rev_50")]);
+    assert!(letters(&lab).is_empty() && lab.blobs.is_empty(), "{}", lab.story);
+}
+
+#[test]
+fn a_retry_that_is_refused_again_leaves_one_letter() {
+    let (mut lab, letter) = dead();
+    lab.step(Event::Told { unit: UNIT, order: Order::Retry(Some(letter.clone())) });
+    refused_for_good(&mut lab);
+    let now = letters(&lab);
+    assert_eq!((now.len(), lab.blobs.len()), (1, 1), "{}", lab.story);
+    assert_ne!(now[0], letter);
+}
+
+/// A file that the listing may still show is not made before the listing is complete.
+#[test]
+fn files_that_are_here_first_wait_for_the_listing() {
+    let mode = landfall_core::files::plan::SyncMode::Mirror;
+    let mut lab = Lab::with(landfall_core::config::WorkspaceConfig { mode, ..Default::default() });
+    lab.put("/a", hash(1));
+    lab.put("/mine", hash(2));
+    let mut lab = lab.start();
+    lab.answer("tip", tip(100));
+    lab.wait(Ms(500));
+    assert_eq!(lab.sent("bulk"), 0);
+    let call = lab.export(&[("/a", 1)]);
+    lab.done(call, Answer::Exported);
+    lab.page(&[], None, Some(1));
+    lab.quiet_feed();
+    lab.wait(Ms::secs(3));
+    lab.wrote("bulk /mine v2 if 0", &[("/mine", "rev_9")]);
+    lab.wait(Ms::secs(3));
+    assert!(lab.status().in_step, "{}", lab.story);
+    let looks =
+        lab.effects.iter().filter(|e| matches!(e, Effect::Disk { op: DiskOp::Stage { .. }, .. }));
+    assert_eq!(looks.count(), 1, "what is equal on both sides is not sent");
+}
