@@ -124,7 +124,12 @@ pub fn check_walk(seed: u64, disk: &mut impl TestDisk) -> Result<(), String> {
                 };
                 Some(DiskOp::Remove { path, expect, to })
             }
-            (10, _) => Some(choices.one(&[DiskOp::Clean, DiskOp::Seal])),
+            (10, _) => Some(match choices.below(4) {
+                0 => DiskOp::Seal,
+                1 => DiskOp::Clean { keep: blob.into_iter().collect() },
+                2 => DiskOp::Root,
+                _ => DiskOp::Stage { path, expect },
+            }),
             _ => Some(DiskOp::Look { path, known: None, writable: None }),
         };
         if let Some(op) = op {
@@ -317,7 +322,10 @@ fn op_of(op: &Op, run: u32) -> DiskOp {
     };
     let remove = |at: &str, text, to| DiskOp::Remove { path: path(at), expect: hash(text), to };
     match *op {
-        Op::Clean => DiskOp::Clean,
+        Op::Clean => DiskOp::Clean { keep: Vec::new() },
+        Op::CleanBut(run, part) => DiskOp::Clean { keep: vec![blob_of(run, part)] },
+        Op::Root => DiskOp::Root,
+        Op::Stage(at, text) => DiskOp::Stage { path: path(at), expect: hash(text) },
         Op::Seal => DiskOp::Seal,
         Op::Look(at) => DiskOp::Look { path: path(at), known: None, writable: None },
         Op::Place(at, part) => place(at, part, None, false),
@@ -346,9 +354,13 @@ fn outcome_of(says: &Says) -> Outcome {
         Says::Dropped => Answer::Dropped,
         Says::Sealed => Answer::Sealed,
         Says::Cleaned(removed) => Answer::Cleaned { removed: *removed },
+        Says::Rooted => Answer::Rooted,
+        Says::Staged(size) => Answer::Staged { blob: NO_BLOB, size: *size },
         Says::NoDirectory => return super::disk_model::no_directory(),
     })
 }
+
+const NO_BLOB: BlobId = BlobId { call: CallId { run: 0, unit: UnitId(0), n: 0 }, part: 0 };
 
 const NO_STAMP: Stamp = Stamp { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0, writable: true };
 
@@ -361,6 +373,9 @@ fn unstamped(outcome: &Outcome) -> Outcome {
     ) = &mut outcome
     {
         *stamp = Stamp { writable: stamp.writable, ..NO_STAMP };
+    }
+    if let Outcome::Ok(Answer::Staged { blob, .. }) = &mut outcome {
+        *blob = NO_BLOB;
     }
     if let Outcome::Ok(Answer::Scanned(entries)) = &mut outcome {
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -24,6 +24,10 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) enum Op {
     Clean,
+    /// Clean, but for the blob of a run.
+    CleanBut(u32, usize),
+    Root,
+    Stage(&'static str, &'static str),
     Seal,
     Look(&'static str),
     Place(&'static str, usize),
@@ -45,6 +49,8 @@ pub(super) enum Says {
     Dropped,
     Sealed,
     Cleaned(u32),
+    Rooted,
+    Staged(u64),
     NoDirectory,
 }
 
@@ -63,6 +69,37 @@ use See::*;
 use Step::*;
 
 pub(super) const CASES: &[(&str, &[Step])] = &[
+    (
+        "a file is copied to the stage, and stays where it is",
+        &[
+            Saves("/d/a", "mine"),
+            Asks(1, Op::Stage("/d/a", "mine"), Says::Staged(4)),
+            Has { files: &[("/d/a", "mine")], conflicts: &[], trash: &[], staged: 1 },
+        ],
+    ),
+    (
+        "a file that is something else by now is not copied",
+        &[
+            Saves("/a", "newer"),
+            Links("/link"),
+            Asks(1, Op::Stage("/a", "mine"), Occupied(File("newer"))),
+            Asks(1, Op::Stage("/b", "mine"), Occupied(Nothing)),
+            Asks(1, Op::Stage("/link", "mine"), Occupied(Link)),
+            Has { files: &[("/a", "newer")], conflicts: &[], trash: &[], staged: 0 },
+        ],
+    ),
+    (
+        "what waits to be sent outlives its run",
+        &[
+            Stages(1, 0, "sent"),
+            Stages(1, 1, "not sent"),
+            Asks(2, CleanBut(1, 0), Cleaned(1)),
+            Has { files: &[], conflicts: &[], trash: &[], staged: 1 },
+            Asks(3, Clean, Cleaned(1)),
+            Has { files: &[], conflicts: &[], trash: &[], staged: 0 },
+        ],
+    ),
+    ("the root is the root", &[Asks(1, Root, Rooted)]),
     (
         "a new file is placed with the directories above it",
         &[

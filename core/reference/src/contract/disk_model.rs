@@ -21,6 +21,7 @@ pub struct ModelDisk {
     links: BTreeMap<RemotePath, ()>,
     stamps: BTreeMap<RemotePath, (i64, bool)>,
     written: i64,
+    sizes: BTreeMap<ContentHash, u64>,
 }
 
 impl TestDisk for ModelDisk {
@@ -32,7 +33,11 @@ impl TestDisk for ModelDisk {
         self.holds.files.remove(path);
         self.links.remove(path);
         match puts {
-            Puts::File(bytes) => self.put(path, Content::new(bytes).hash(), true),
+            Puts::File(bytes) => {
+                let hash = Content::new(bytes).hash();
+                self.sizes.insert(hash, bytes.len() as u64);
+                self.put(path, hash, true);
+            }
             Puts::Link => {
                 self.links.insert(path.clone(), ());
             }
@@ -41,14 +46,25 @@ impl TestDisk for ModelDisk {
     }
 
     fn stage(&mut self, blob: BlobId, bytes: &[u8]) {
-        self.blobs.insert(blob, Content::new(bytes).hash());
+        let hash = Content::new(bytes).hash();
+        self.sizes.insert(hash, bytes.len() as u64);
+        self.blobs.insert(blob, hash);
     }
 
     fn perform(&mut self, call: CallId, op: DiskOp) -> Outcome {
         Outcome::Ok(match op {
-            DiskOp::Clean => {
+            DiskOp::Root => Answer::Rooted,
+            DiskOp::Stage { path, expect } => match self.look(&path) {
+                Found::File { hash, .. } if hash == expect => {
+                    let blob = BlobId { call, part: 0 };
+                    self.blobs.insert(blob, hash);
+                    Answer::Staged { blob, size: self.sizes.get(&hash).copied().unwrap_or(0) }
+                }
+                found => Answer::Occupied(found),
+            },
+            DiskOp::Clean { keep } => {
                 let before = self.blobs.len();
-                self.blobs.retain(|blob, _| blob.call.run >= call.run);
+                self.blobs.retain(|blob, _| blob.call.run >= call.run || keep.contains(blob));
                 Answer::Cleaned { removed: (before - self.blobs.len()) as u32 }
             }
             DiskOp::Seal => Answer::Sealed,

@@ -11,6 +11,7 @@ mod disk_cases;
 mod disk_model;
 pub mod network;
 pub mod store;
+pub mod writes;
 
 pub use disk_model::ModelDisk;
 
