@@ -29,6 +29,8 @@ pub struct Hunt {
     pub first: bool,
     /// Three quiet days instead of two bad hours.
     pub idle: bool,
+    /// Whether every run goes both ways, or none; else half of them do.
+    pub two_way: Option<bool>,
     /// Count what is tried.
     pub coverage: bool,
     /// The planted defect of the simulator.
@@ -85,6 +87,7 @@ impl Hunt {
     /// The recipe of one seed.
     pub fn recipe(&self, seed: u64) -> Recipe {
         let mut recipe = Recipe::of(seed);
+        recipe.options.two_way = self.two_way.unwrap_or(recipe.options.two_way);
         if !self.only.is_empty() {
             recipe.options.only(&self.only);
         }

@@ -48,6 +48,9 @@ struct Args {
     /// Without these kinds.
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     without: Vec<Kind>,
+    /// Only pull, or go both ways, in every run. Else half of the runs go both ways.
+    #[arg(long, value_name = "WAYS", value_enum)]
+    ways: Option<Ways>,
     /// Without any fault: what fails here fails for everybody.
     #[arg(long)]
     clean: bool,
@@ -212,6 +215,20 @@ fn fleet(machines: u64) -> u8 {
     code
 }
 
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Ways {
+    /// From the server.
+    One,
+    /// What is written here goes to the server, too.
+    Both,
+}
+
+/// Whether every run goes both ways, or none.
+fn two_way(args: &Args) -> Option<bool> {
+    args.ways.map(|ways| matches!(ways, Ways::Both))
+}
+
 /// The kinds that are switched off.
 fn without(args: &Args) -> &[Kind] {
     if args.clean { Kind::ALL } else { &args.without }
@@ -223,6 +240,7 @@ fn recipe(args: &Args, seed: u64) -> Recipe {
         recipe.options.only(&args.only);
     }
     recipe.options.without(without(args));
+    recipe.options.two_way = two_way(args).unwrap_or(recipe.options.two_way);
     if args.idle {
         recipe.options.idle();
     }
@@ -327,6 +345,11 @@ fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {
     if args.idle {
         line.push_str(" --idle");
     }
+    match args.ways {
+        Some(Ways::One) => line.push_str(" --ways one"),
+        Some(Ways::Both) => line.push_str(" --ways both"),
+        None => {}
+    }
     let mut list = |flag: &str, items: Vec<String>| {
         if !items.is_empty() {
             line.push_str(&format!(" --{flag} {}", items.join(",")));
@@ -350,6 +373,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
         twice: args.twice,
         first: args.first,
         idle: args.idle,
+        two_way: two_way(args),
         coverage: args.coverage,
         planted: planted(args),
     };
@@ -365,7 +389,11 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
     {
         tell(args, first.seed);
     }
-    let narrowed = !args.only.is_empty() || !without(args).is_empty() || args.first || args.idle;
+    let narrowed = !args.only.is_empty()
+        || !without(args).is_empty()
+        || args.first
+        || args.idle
+        || args.ways.is_some();
     let zeros = if narrowed { Vec::new() } else { bag.zeros() };
     let worst = bag.failures.iter().map(code).max();
     let code = worst.unwrap_or(if zeros.is_empty() { 0 } else { BLIND });

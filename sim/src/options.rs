@@ -59,6 +59,9 @@ pub struct Options {
     pub per_second: u32,
     /// Longest usual latency.
     pub latency: Ms,
+    /// Whether what is written here goes to the server.
+    #[serde(default)]
+    pub two_way: bool,
     /// Parts per million, by kind. A scenario names the very faults instead.
     #[serde(skip, default = "no_rates")]
     pub rates: [u32; KINDS],
@@ -89,6 +92,8 @@ impl Options {
                 Kind::KillBefore | Kind::KillDuring | Kind::KillAfter | Kind::PowerCut | Kind::Term
             );
             rates[*kind as usize] = match mode {
+                // Somebody has to work, or there is nothing to send.
+                Mode::Clean if *kind == Kind::PersonWorks => kind.usual(),
                 Mode::Clean => 0,
                 Mode::AllOn => kind.usual(),
                 Mode::Swarm if !on || (is_kill && !kills) => 0,
@@ -124,6 +129,7 @@ impl Options {
             concurrency: rng.random_range(1..17),
             per_second: *pick(&mut rng, &[5, 20, 100, 2_000]),
             latency: Ms(*pick(&mut rng, &[5, 30, 200, 800])),
+            two_way: is_two_way(seed),
             rates,
             workload: None,
         }
@@ -162,6 +168,11 @@ impl Options {
             self.rates[*kind as usize] = 0;
         }
     }
+}
+
+/// Half of the runs. Drawn by itself, so that it moves nothing else.
+fn is_two_way(seed: u64) -> bool {
+    mix(seed ^ 0x2a11) & 1 == 0
 }
 
 fn no_rates() -> [u32; KINDS] {
@@ -207,8 +218,8 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  bulk reads: {}, totals: {}, hashes: {}, a disk that folds case: {}",
-            self.bulk, self.totals, self.hashes, self.folding
+            "  bulk reads: {}, totals: {}, hashes: {}, a disk that folds case: {}, both ways: {}",
+            self.bulk, self.totals, self.hashes, self.folding, self.two_way
         )?;
         f.write_str("  faults, in parts per million of their addresses:")?;
         let mut none = true;

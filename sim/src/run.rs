@@ -183,7 +183,9 @@ pub fn run(recipe: &Recipe) -> Report {
     world.planted = recipe.planted;
     world.plan.asked = recipe.asked.then(Vec::new);
     if recipe.coverage {
-        world.coverage = Some(Box::default());
+        let mut coverage = Box::<Coverage>::default();
+        coverage.mode = world.mode();
+        world.coverage = Some(coverage);
     }
     if recipe.record {
         world.record = Record::kept();
@@ -288,7 +290,7 @@ fn describe(unit: &WorkspaceStatus) -> String {
 
 /// The first path whose two sides differ without an excuse.
 ///
-/// The mirror only pulls: what a person saved or deleted here stays, unless the server
+/// Where the mirror only pulls, what a person saved or deleted here stays, unless the server
 /// changed the path afterwards.
 fn differing(world: &World) -> Option<RemotePath> {
     let truth = &world.server.truth;
@@ -296,6 +298,10 @@ fn differing(world: &World) -> Option<RemotePath> {
     let excused = |path: &RemotePath| {
         if apart.contains(path) {
             return true;
+        }
+        // Where both ways go, nothing stays apart.
+        if world.options.two_way {
+            return false;
         }
         let Some(touch) = world.touched(path) else {
             return false;

@@ -17,6 +17,7 @@ fn hunt(seeds: std::ops::Range<u64>) -> Hunt {
         twice: true,
         first: false,
         idle: false,
+        two_way: None,
         coverage: false,
         planted: Planted::Nothing,
     }
@@ -28,6 +29,7 @@ fn short(seed: u64) -> Recipe {
     recipe.options.files = 5;
     recipe.options.chaos = landfall_core::time::Ms::mins(3);
     recipe.options.rates = [0; KINDS];
+    recipe.options.two_way = false;
     recipe.story = true;
     recipe
 }

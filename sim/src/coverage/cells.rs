@@ -19,7 +19,7 @@ pub const PHASES: [(Phase, &str); 7] = [
 ];
 
 /// What the machine can be told. The first [`CALLS`] are the last words about calls.
-pub const EVENTS: [&str; 41] = [
+pub const EVENTS: [&str; 53] = [
     "tip",
     "events",
     "stream",
@@ -34,6 +34,12 @@ pub const EVENTS: [&str; 41] = [
     "drop",
     "seal",
     "scan",
+    "stage",
+    "root",
+    "push many",
+    "push",
+    "push delete",
+    "op",
     "load",
     "start",
     "stop",
@@ -61,13 +67,19 @@ pub const EVENTS: [&str; 41] = [
     "wake: watchdog",
     "wake: patience",
     "wake: nothing",
+    "part: wrote",
+    "wake: hints",
+    "wake: unlink",
+    "wake: outbox",
+    "heard",
+    "told",
 ];
 
 /// How many of the events are last words about calls.
-pub const CALLS: usize = 14;
+pub const CALLS: usize = 20;
 
 /// How something ended.
-pub const OUTCOMES: [&str; 26] = [
+pub const OUTCOMES: [&str; 30] = [
     "",
     "ok",
     "late or twice",
@@ -94,6 +106,10 @@ pub const OUTCOMES: [&str; 26] = [
     "disk error",
     "occupied",
     "kept another's",
+    "conflict",
+    "rejected",
+    "blob lost",
+    "root lost",
 ];
 
 /// What came for a call that nobody waits for.
@@ -119,6 +135,10 @@ pub fn outcome(outcome: &Outcome) -> usize {
             Fault::WorkspaceBusy => 13,
             Fault::Throttled => 14,
             Fault::Overloaded => 15,
+            Fault::Conflict => 26,
+            Fault::Rejected { .. } => 27,
+            Fault::BlobLost => 28,
+            Fault::RootLost => 29,
             Fault::Server(_) => 16,
             Fault::Status(_) => 17,
             Fault::DiskFull => 18,
@@ -150,6 +170,12 @@ pub fn is_possible(event: usize, outcome: usize) -> bool {
         10 => matches!(outcome, 1 | 21 | 23 | 24),
         12 => matches!(outcome, 1 | 18 | 23),
         13 => matches!(outcome, 1 | 21 | 23),
+        14 => matches!(outcome, 1 | 18 | 21 | 23 | 24),
+        15 => matches!(outcome, 1 | 23),
+        16 => network || matches!(outcome, 8 | LATE),
+        17 => network || matches!(outcome, 10 | 26..=28 | LATE),
+        18 => network || matches!(outcome, 10 | 11 | 26 | LATE),
+        19 => network || matches!(outcome, 11 | LATE),
         _ => outcome == 1,
     }
 }
@@ -164,58 +190,70 @@ pub fn request(request: &Request) -> usize {
         Request::Tree { .. } => 4,
         Request::Read { .. } => 5,
         Request::ReadMany { .. } => 6,
+        Request::PushMany { .. } => 16,
+        Request::Push(_) => 17,
+        Request::PushDelete { .. } => 18,
+        Request::Op { .. } => 19,
     }
 }
 
 /// The number of an operation.
 pub fn op(op: &DiskOp) -> usize {
     match op {
-        DiskOp::Clean => 7,
+        DiskOp::Clean { .. } => 7,
         DiskOp::Look { .. } => 8,
         DiskOp::Place { .. } => 9,
         DiskOp::Remove { .. } => 10,
         DiskOp::Drop { .. } => 11,
         DiskOp::Seal => 12,
         DiskOp::Scan { .. } => 13,
+        DiskOp::Stage { .. } => 14,
+        DiskOp::Root => 15,
     }
 }
 
 /// The number of an event that is no last word, with what the machine wanted to be woken for.
 pub fn event(event: &Event, wake: Option<Wake>) -> Option<usize> {
     Some(match event {
-        Event::Load(_) => 14,
-        Event::Start { .. } => 15,
-        Event::Stop(_) => 16,
-        Event::Stored { .. } => 17,
+        Event::Load(_) => 20,
+        Event::Start { .. } => 21,
+        Event::Stop(_) => 22,
+        Event::Stored { .. } => 23,
         Event::Part { part, .. } => match part {
-            Part::File(_) => 18,
-            Part::Entries(_) => 19,
-            Part::Refused { .. } => 20,
-            Part::Opened => 21,
-            Part::Alive => 22,
-            Part::Event { inline: None, .. } => 23,
-            Part::Event { inline: Some(_), .. } => 24,
-            Part::Bytes(_) => 25,
+            Part::File(_) => 24,
+            Part::Wrote { .. } => 47,
+            Part::Entries(_) => 25,
+            Part::Refused { .. } => 26,
+            Part::Opened => 27,
+            Part::Alive => 28,
+            Part::Event { inline: None, .. } => 29,
+            Part::Event { inline: Some(_), .. } => 30,
+            Part::Bytes(_) => 31,
         },
         Event::Wake => match wake {
-            Some(Wake::Deadline(_)) => 26,
-            Some(Wake::Gate(_)) => 27,
-            Some(Wake::Store(_)) => 28,
-            Some(Wake::StopBy) => 29,
+            Some(Wake::Deadline(_)) => 32,
+            Some(Wake::Gate(_)) => 33,
+            Some(Wake::Store(_)) => 34,
+            Some(Wake::StopBy) => 35,
             Some(Wake::Unit(_, why)) => match why {
-                Why::Feed => 30,
-                Why::Stream => 31,
-                Why::Page => 32,
-                Why::Relist => 33,
-                Why::Retry => 34,
-                Why::Disk => 35,
-                Why::Seal => 36,
-                Why::Deletes => 37,
-                Why::Watchdog => 38,
-                Why::Patience => 39,
+                Why::Feed => 36,
+                Why::Stream => 37,
+                Why::Page => 38,
+                Why::Relist => 39,
+                Why::Retry => 40,
+                Why::Disk => 41,
+                Why::Seal => 42,
+                Why::Deletes => 43,
+                Why::Hints => 48,
+                Why::Unlink => 49,
+                Why::Outbox => 50,
+                Why::Watchdog => 44,
+                Why::Patience => 45,
             },
-            None => 40,
+            None => 46,
         },
+        Event::Heard { .. } => 51,
+        Event::Told { .. } => 52,
         Event::Done { .. } => return None,
     })
 }

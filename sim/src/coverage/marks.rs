@@ -116,6 +116,25 @@ marks! {
     RuleBothMoved = "rule: both moved";
     RuleEditOverDelete = "rule: edit over delete (not when only pulling)";
     RuleDeleteUnderEdit = "rule: delete under edit";
+    TooLarge = "decision: too large to send";
+    Sending = "decision: sending";
+    Sent = "decision: sent";
+    SentTooLate = "decision: sent too late";
+    PushRefused = "decision: a write is refused";
+    Bisected = "decision: a bulk write is halved";
+    WriteDenied = "decision: a write is denied";
+    DeadLetter = "decision: a dead letter";
+    LetterOver = "decision: a dead letter is over";
+    LetterAgain = "decision: a dead letter again";
+    NothingToSend = "decision: nothing to send";
+    Discarded = "decision: a dead letter is given up";
+    ReceiptLost = "decision: a receipt is lost";
+    BrakeUnlinks = "decision: brake on deletes here";
+    BrakeRoot = "decision: brake on a lost root";
+    RuleWriteDenied = "rule: write denied";
+    RuleDeadLetter = "rule: dead letter";
+    RuleTooLarge = "rule: too large";
+    RuleGivenUp = "rule: given up";
     LateAnswer = "world: an answer that nobody waits for";
     Blocked = "world: an answer waits for credit";
     Inline = "world: an event brings its bytes";
@@ -211,6 +230,21 @@ impl Mark {
             Decision::WithoutModes { .. } => Mark::WithoutModes,
             Decision::NameRefused { .. } => Mark::NameRefused,
             Decision::DiskPaused { .. } => Mark::DiskPaused,
+            Decision::TooLarge { .. } => Mark::TooLarge,
+            Decision::Sending { .. } => Mark::Sending,
+            Decision::Sent { .. } => Mark::Sent,
+            Decision::SentTooLate { .. } => Mark::SentTooLate,
+            Decision::PushRefused { .. } => Mark::PushRefused,
+            Decision::Bisected { .. } => Mark::Bisected,
+            Decision::WriteDenied { .. } => Mark::WriteDenied,
+            Decision::DeadLetter { .. } => Mark::DeadLetter,
+            Decision::LetterOver { .. } => Mark::LetterOver,
+            Decision::LetterAgain { .. } => Mark::LetterAgain,
+            Decision::NothingToSend { .. } => Mark::NothingToSend,
+            Decision::Discarded { .. } => Mark::Discarded,
+            Decision::ReceiptLost { .. } => Mark::ReceiptLost,
+            Decision::Braked(Brake::MaxUnlink { .. }) => Mark::BrakeUnlinks,
+            Decision::Braked(Brake::RootLost { .. }) => Mark::BrakeRoot,
             Decision::Braked(Brake::MaxDelete { .. }) => Mark::BrakeDeletes,
             Decision::Braked(Brake::Frontier { .. }) => Mark::BrakeFrontier,
             Decision::Braked(Brake::Forbidden { .. }) => Mark::BrakeForbidden,
@@ -221,6 +255,10 @@ impl Mark {
     /// The mark of a rule of the plan.
     pub fn of_rule(rule: Rule) -> Self {
         match rule {
+            Rule::WriteDenied => Mark::RuleWriteDenied,
+            Rule::DeadLetter => Mark::RuleDeadLetter,
+            Rule::TooLarge => Mark::RuleTooLarge,
+            Rule::GivenUp => Mark::RuleGivenUp,
             Rule::InStep => Mark::RuleInStep,
             Rule::LocalUnknown => Mark::RuleLocalUnknown,
             Rule::RemoteUnknown => Mark::RuleRemoteUnknown,

@@ -42,6 +42,8 @@ pub struct Coverage {
     seen: usize,
     /// Killed since it was last in step.
     killed: bool,
+    /// Which way bytes go.
+    pub mode: SyncMode,
 }
 
 impl Default for Coverage {
@@ -55,6 +57,7 @@ impl Default for Coverage {
             struck: vec![None; KINDS],
             seen: 0,
             killed: false,
+            mode: SyncMode::PullOnly,
         }
     }
 }
@@ -160,14 +163,16 @@ impl Coverage {
                 hold: row.hold.clone(),
                 seen: row.seen,
                 missed: row.missed,
+                lineage: row.lineage.clone(),
+                astray: row.astray,
             };
-            self.mark(Mark::of_rule(plan(&entry, SyncMode::PullOnly).1));
+            self.mark(Mark::of_rule(plan(&entry, self.mode).1));
             entry.local = match disk.look(path) {
                 Found::Absent => Local::Absent,
                 Found::File { hash, stamp } => Local::File { hash, stamp, suspect: false },
                 Found::Odd(odd) => Local::Odd(odd),
             };
-            self.mark(Mark::of_rule(plan(&entry, SyncMode::PullOnly).1));
+            self.mark(Mark::of_rule(plan(&entry, self.mode).1));
         }
     }
 

@@ -190,6 +190,11 @@ impl Tiny {
                     push(With::Oldest);
                 }
             }
+            // A mirror that only pulls sends none.
+            Request::PushMany { .. }
+            | Request::Push(_)
+            | Request::PushDelete { .. }
+            | Request::Op { .. } => {}
             Request::Export { .. } => {
                 push(With::Empty { count: true });
                 // A file that is deleted meanwhile would make up for one that is not shown.
@@ -240,7 +245,7 @@ impl Tiny {
             if matches!(what, DiskOp::Place { .. } | DiskOp::Seal) {
                 push(Fate::Full);
             }
-            if !matches!(what, DiskOp::Clean | DiskOp::Drop { .. } | DiskOp::Seal) {
+            if !matches!(what, DiskOp::Clean { .. } | DiskOp::Drop { .. } | DiskOp::Seal) {
                 push(Fate::Denied);
             }
         }

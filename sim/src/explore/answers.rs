@@ -57,7 +57,11 @@ impl Tiny {
                 };
                 self.done(call, end)
             }
-            Request::Stream { .. } => self.done(call, not_found()),
+            Request::Stream { .. }
+            | Request::PushMany { .. }
+            | Request::Push(_)
+            | Request::PushDelete { .. }
+            | Request::Op { .. } => self.done(call, not_found()),
         }
     }
 
@@ -228,7 +232,10 @@ impl Tiny {
             Fate::Well => {}
         }
         let answer = match op {
-            DiskOp::Clean => {
+            DiskOp::Root | DiskOp::Stage { .. } => {
+                return wrong(Oracle::RootSafe, format!("{op:?} in a mirror that only pulls"));
+            }
+            DiskOp::Clean { .. } => {
                 let before = self.stage.len();
                 self.stage.retain(|(blob, _)| blob.call.run >= call.run);
                 Answer::Cleaned { removed: (before - self.stage.len()) as u32 }

@@ -39,7 +39,9 @@ impl Tiny {
         print.any_order(&self.ops, |print, op| {
             print.call(op.call);
             match &op.op {
-                DiskOp::Clean => print.plain(&0u8),
+                DiskOp::Clean { .. } => print.plain(&0u8),
+                DiskOp::Root => print.plain(&6u8),
+                DiskOp::Stage { path, expect } => print.plain(&(7u8, path, expect)),
                 DiskOp::Seal => print.plain(&(1u8, op.mark)),
                 DiskOp::Drop { blob } => print.blob(*blob),
                 DiskOp::Scan { dir } => print.plain(&(5u8, dir)),
@@ -138,6 +140,8 @@ fn print_value(print: &mut Print, value: &Value, origin: Origin) {
             print_entry(print, row, origin);
         }
         Value::Frontier(dir, row) => print.plain(&(dir, &row.cursor, &row.reached)),
+        // A mirror that only pulls has none.
+        Value::Intent(..) | Value::Receipt(..) | Value::Letter(..) => {}
         Value::Refused(name, row) => print.plain(&(name, origin.traversal - row.seen)),
     }
 }
@@ -177,8 +181,8 @@ fn print_mirror(print: &mut Print, row: &MirrorRow, origin: Origin) {
 }
 
 fn print_entry(print: &mut Print, row: &EntryRow, origin: Origin) {
-    let EntryRow { base, proof, placing, remote, hold, seen, missed } = row;
-    print.plain(&(base, placing));
+    let EntryRow { base, proof, placing, remote, hold, seen, missed, lineage, astray } = row;
+    print.plain(&(base, placing, lineage, astray));
     print.maybe(proof.as_ref(), |print, proof| {
         let ago = origin.sealed.wrapping_sub(proof.seal);
         // A seal that was taken is taken, however long ago.
@@ -196,6 +200,7 @@ fn print_entry(print: &mut Print, row: &EntryRow, origin: Origin) {
             print.stored(*again);
         }
         Hold::MaxDelete => print.plain(&0u8),
+        Hold::Unsent { what, why } => print.plain(&(what, why)),
     });
     print.plain(&(origin.traversal.wrapping_sub(*seen).min(1), missed.is_some()));
 }

@@ -94,12 +94,18 @@ fn request(request: &Request, begun: bool) -> String {
         Request::Read { path } => format!("The read of {path}"),
         Request::ReadMany { paths } => format!("The read of {} files at once", paths.len()),
         Request::Stream { .. } => "The stream".into(),
+        Request::PushMany { .. }
+        | Request::Push(_)
+        | Request::PushDelete { .. }
+        | Request::Op { .. } => "A write".into(),
     }
 }
 
 fn operation(op: &Op) -> String {
     match &op.op {
-        DiskOp::Clean => "the stage is cleaned".into(),
+        DiskOp::Root => "the root is looked at".into(),
+        DiskOp::Stage { path, .. } => format!("{path} is copied to the stage"),
+        DiskOp::Clean { .. } => "the stage is cleaned".into(),
         DiskOp::Scan { .. } => "the directory is read".into(),
         DiskOp::Look { path, .. } => format!("{path} is looked at"),
         DiskOp::Place { path, .. } => format!("{path} is placed"),

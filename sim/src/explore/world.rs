@@ -285,7 +285,11 @@ impl Rows {
                         self.entries[file] = Some(entry.clone());
                     }
                 }
-                Value::Frontier(..) | Value::Refused(..) => {
+                Value::Frontier(..)
+                | Value::Refused(..)
+                | Value::Intent(..)
+                | Value::Receipt(..)
+                | Value::Letter(..) => {
                     self.others.insert(row.key(), row.clone());
                 }
             },
@@ -296,7 +300,11 @@ impl Rows {
                         self.entries[file] = None;
                     }
                 }
-                Of::Frontier(_) | Of::Refused(_) => {
+                Of::Frontier(_)
+                | Of::Refused(_)
+                | Of::Intent(_)
+                | Of::Receipt(_)
+                | Of::Letter(_) => {
                     self.others.remove(key);
                 }
             },

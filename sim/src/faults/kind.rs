@@ -182,6 +182,24 @@ kinds! {
     PersonOpens = "person-opens", 30_000;
     /// A person puts a directory or a link where a file is to be.
     PersonBlocks = "person-blocks", 8_000;
+
+    // --- what is written here; only where it goes to the server ---
+    /// A person works: saves, makes, deletes or moves files. One address per ten seconds.
+    PersonWorks = "person-works", 150_000;
+    /// The watcher misses something. One address per hint.
+    HintLost = "hint-lost", 20_000;
+    /// The server refuses what is in a file until the world heals. One address per path.
+    WriteRejected = "write-rejected", 40_000;
+    /// The server does not let us write a file until the world heals. One address per path.
+    WriteDenied = "write-denied", 30_000;
+    /// A bulk write is refused as a whole where one file of it would be. One address per request.
+    BulkRefused = "bulk-refused", 300_000;
+    /// One file of a bulk write fails, and would not the next time. One address per request.
+    BulkOneFails = "bulk-one-fails", 30_000;
+    /// A write that was accepted fails later. One address per change.
+    OpFails = "op-fails", 15_000;
+    /// The server does not know an operation that it named. One address per request.
+    OpUnknown = "op-unknown", 50_000;
 }
 
 impl Kind {

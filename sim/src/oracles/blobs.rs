@@ -2,16 +2,29 @@
 
 use landfall_core::effect::{DiskOp, Effect};
 use landfall_core::event::{Answer, Event, Outcome};
+use landfall_core::id::BlobId;
 
 use super::Ruling;
 use crate::world::disk::{Disk, Place};
 
-/// Nothing has to be remembered: the disk knows which blobs there are.
-#[derive(Debug)]
-pub(super) struct Blobs;
+/// The disk knows which blobs there are.
+#[derive(Debug, Default)]
+pub(super) struct Blobs {
+    /// What waits to be sent, and outlives its run.
+    kept: Vec<BlobId>,
+}
 
 impl Blobs {
     pub(super) fn wanted(&mut self, effect: &Effect, disk: &Disk) -> Ruling {
+        if let Effect::Disk { op: DiskOp::Clean { keep }, .. } = effect {
+            self.kept.clone_from(keep);
+        }
+        // What outlived its run may have been lost with the power.
+        if let Effect::Disk { op: DiskOp::Drop { blob }, call, .. } = effect
+            && blob.call.run < call.run
+        {
+            return Ok(1);
+        }
         let Effect::Disk { op: DiskOp::Place { blob, .. } | DiskOp::Drop { blob }, .. } = effect
         else {
             return Ok(0);
@@ -29,7 +42,7 @@ impl Blobs {
         let Event::Done { call, outcome: Outcome::Ok(Answer::Cleaned { .. }) } = event else {
             return Ok(0);
         };
-        match disk.staged().find(|blob| blob.call.run < call.run) {
+        match disk.staged().find(|blob| blob.call.run < call.run && !self.kept.contains(blob)) {
             None => Ok(1),
             Some(blob) => {
                 Err(("stray".into(), format!("blob {blob} of an earlier run is left on the stage")))

@@ -15,7 +15,7 @@ const TOGETHER: Ms = Ms::mins(1);
 
 /// Rows that may be on their way to the store when a delete is counted, and files of which
 /// some were deleted in good order a moment before.
-const SLACK: u64 = 8;
+const SLACK: u64 = 16;
 
 /// What went to the trash lately.
 #[derive(Debug, Default)]

@@ -1,5 +1,5 @@
-//! No byte that a person saved is lost: it is at its path, in a conflict copy or in the
-//! trash, until the person replaces or deletes it.
+//! No byte that a person saved is lost: it is at its path, in a conflict copy, in the trash, or
+//! was on the server under that path, until the person replaces or deletes it.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use landfall_core::path::RemotePath;
 
 use super::Ruling;
 use crate::world::disk::{Disk, Moved, Node, Place, Who};
+use crate::world::truth::Truth;
 
 /// The settled versions that somebody would miss.
 #[derive(Debug, Default)]
@@ -16,11 +17,11 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
-    pub(super) fn moved(&mut self, moved: &Moved, disk: &Disk) -> Ruling {
+    pub(super) fn moved(&mut self, moved: &Moved, disk: &Disk, truth: &Truth) -> Ruling {
         let before = content(moved.before);
         if moved.by == Who::Person {
-            if let Some(hash) = before
-                && disk.copies(&hash) == 0
+            if let (Some(hash), Place::At(path)) = (before, &moved.place)
+                && (disk.copies(&hash) == 0 || self.owed.get(&hash) == Some(path))
             {
                 self.owed.remove(&hash);
             }
@@ -32,7 +33,7 @@ impl Bytes {
         let Some((hash, path)) = before.and_then(|hash| self.owed.get_key_value(&hash)) else {
             return Ok(0);
         };
-        if disk.copies(hash) > 0 {
+        if disk.copies(hash) > 0 || truth.newest_with(path, hash).is_some() {
             return Ok(1);
         }
         Err((
@@ -41,8 +42,11 @@ impl Bytes {
         ))
     }
 
-    pub(super) fn whole(&self, disk: &Disk) -> Ruling {
-        match self.owed.iter().find(|(hash, _)| disk.copies(hash) == 0) {
+    pub(super) fn whole(&self, disk: &Disk, truth: &Truth) -> Ruling {
+        let is_lost = |(hash, path): &(&ContentHash, &RemotePath)| {
+            disk.copies(hash) == 0 && truth.newest_with(path, hash).is_none()
+        };
+        match self.owed.iter().find(is_lost) {
             None => Ok(self.owed.len() as u64),
             Some((hash, path)) => Err((
                 path.to_string(),

@@ -4,7 +4,7 @@
 //! commits and operations of the disk there are; and, over whole days, how often everything is
 //! listed. What the machine could not know yet when the world healed has some time to arrive.
 
-use landfall_core::effect::{Effect, Request};
+use landfall_core::effect::{DiskOp, Effect, Request};
 use landfall_core::event::{Event, Part};
 use landfall_core::id::CallId;
 use landfall_core::time::{Ms, Tick};
@@ -71,6 +71,10 @@ impl Idle {
     }
 
     pub(super) fn heard(&mut self, event: &Event) {
+        if matches!(event, Event::Told { .. } | Event::Heard { .. }) {
+            // Somebody is at work.
+            self.busy();
+        }
         match event {
             Event::Part { call, part: Part::Opened } => self.stream = Some(*call),
             Event::Done { call, .. } if self.stream == Some(*call) => self.stream = None,
@@ -93,6 +97,8 @@ impl Idle {
                 }
             }
             Effect::Commit { .. } => self.commits += 1,
+            // What nobody heard of is looked for all the same, directory by directory.
+            Effect::Disk { op: DiskOp::Scan { .. }, .. } => {}
             Effect::Disk { .. } => self.disk += 1,
             _ => {}
         }

@@ -17,6 +17,7 @@ use super::Ruling;
 pub(super) struct Manners {
     concurrency: u32,
     per_second: u32,
+    may_be_denied: u32,
     under_way: BTreeSet<CallId>,
     lately: VecDeque<Tick>,
     pause: Tick,
@@ -45,12 +46,16 @@ const REFUSED: u32 = 12;
 /// begins, and a few again.
 const DENIED: u32 = 220;
 
+/// The same where people make files here, too.
+const DENIED_BOTH_WAYS: u32 = 360;
+
 /// So often may one file be read in ten minutes.
 const READS: u32 = 60;
 
 impl Manners {
-    pub(super) fn new(concurrency: u32, per_second: u32) -> Self {
+    pub(super) fn new(concurrency: u32, per_second: u32, two_way: bool) -> Self {
         Self {
+            may_be_denied: if two_way { DENIED_BOTH_WAYS } else { DENIED },
             concurrency,
             per_second,
             under_way: BTreeSet::new(),
@@ -203,7 +208,7 @@ impl Manners {
                 self.listing(now, request)?;
                 self.token(now)?;
                 self.read(now, request)?;
-                if self.denied.1 > DENIED {
+                if self.denied.1 > self.may_be_denied {
                     let detail = format!("{} files are refused within ten minutes", self.denied.1);
                     return Err(("403".into(), detail));
                 }

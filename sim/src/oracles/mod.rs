@@ -21,6 +21,7 @@ mod rollback;
 mod root;
 mod seal;
 mod stop;
+mod writes;
 
 use std::fmt;
 
@@ -31,7 +32,7 @@ use landfall_core::time::Tick;
 
 use crate::options::Options;
 use crate::world::disk::{Disk, Moved};
-use crate::world::server::{End, Piece};
+use crate::world::server::{End, Piece, Wrote};
 use crate::world::store::{Commit, Store};
 use crate::world::truth::Truth;
 
@@ -76,6 +77,12 @@ oracles! {
     NoRollback = "no-rollback";
     /// Each blob ends in exactly one place.
     Blobs = "blobs";
+    /// The server changes only what a person changed here, once, and no crash becomes an edit.
+    NoGhostWrite = "no-ghost-write";
+    /// What is sent is durably known to be ours.
+    DurableBeforeSend = "durable-before-send";
+    /// A dead letter was refused for what is in it, as often as it says.
+    LettersEarned = "letters-earned";
     /// Calls never repeat, and operations of the disk never overlap on a path.
     Calls = "calls";
     /// No request while the server asked for a pause, and never too many.
@@ -155,6 +162,8 @@ pub struct Oracles {
     permission: permission::Permission,
     modes: modes::Modes,
     idle: idle::Idle,
+    writes: writes::Writes,
+    two_way: bool,
     run: u32,
 }
 
@@ -170,9 +179,13 @@ impl Oracles {
             cursor: cursor::Cursor::default(),
             rollback: rollback::Rollback::default(),
             seal: seal::Seal::default(),
-            blobs: blobs::Blobs,
+            blobs: blobs::Blobs::default(),
             calls: calls::Calls::default(),
-            manners: manners::Manners::new(options.concurrency, options.per_second),
+            manners: manners::Manners::new(
+                options.concurrency,
+                options.per_second,
+                options.two_way,
+            ),
             commits: commits::Commits::default(),
             refetch: refetch::Refetch::default(),
             stop: stop::Stop::default(),
@@ -180,6 +193,8 @@ impl Oracles {
             permission: permission::Permission::default(),
             modes: modes::Modes::default(),
             idle: idle::Idle::default(),
+            writes: writes::Writes::default(),
+            two_way: options.two_way,
             run: 0,
         }
     }
@@ -288,6 +303,14 @@ impl Oracles {
         self.deletes.served(call, request, pieces, end);
     }
 
+    /// The server made something of a write of the mirror.
+    pub fn wrote(&mut self, now: Tick, wrote: &Wrote, truth: &Truth) {
+        self.now = now;
+        self.rollback.wrote(wrote);
+        let ruling = self.writes.wrote(wrote, truth);
+        self.rule(Oracle::NoGhostWrite, ruling);
+    }
+
     /// The machine is told something.
     pub fn heard(&mut self, now: Tick, event: &Event, disk: &Disk) {
         self.now = now;
@@ -315,14 +338,18 @@ impl Oracles {
         self.rule(Oracle::Calls, ruling);
         let ruling = self.manners.wanted(now, effect);
         self.rule(Oracle::Manners, ruling);
-        let ruling = modes::Modes::wanted(effect);
-        self.rule(Oracle::Modes, ruling);
+        if !self.two_way {
+            let ruling = modes::Modes::wanted(effect);
+            self.rule(Oracle::Modes, ruling);
+        }
         let ruling = root::wanted(effect);
         self.rule(Oracle::RootSafe, ruling);
         let ruling = self.brake.wanted(now, effect, store);
         self.rule(Oracle::DeleteBrake, ruling);
         let ruling = self.idle.wanted(now, effect);
         self.rule(Oracle::Idle, ruling);
+        let ruling = writes::Writes::wanted(effect, store);
+        self.rule(Oracle::DurableBeforeSend, ruling);
         self.permission.wanted(effect);
         let ruling = self.blobs.wanted(effect, disk);
         self.rule(Oracle::Blobs, ruling);
@@ -337,12 +364,15 @@ impl Oracles {
     /// Something moved on the disk.
     pub fn moved(&mut self, now: Tick, moved: &Moved, truth: &Truth, disk: &Disk) {
         self.now = now;
-        let ruling = self.modes.moved(moved);
-        self.rule(Oracle::Modes, ruling);
+        if !self.two_way {
+            let ruling = self.modes.moved(moved);
+            self.rule(Oracle::Modes, ruling);
+        }
         if moved.is_mode_only() {
             return;
         }
-        let ruling = self.bytes.moved(moved, disk);
+        self.writes.moved(moved);
+        let ruling = self.bytes.moved(moved, disk, truth);
         self.rule(Oracle::NoByteLost, ruling);
         let ruling = self.rollback.moved(moved, truth);
         self.rule(Oracle::NoRollback, ruling);
@@ -366,6 +396,8 @@ impl Oracles {
         let ruling = self.seal.durable(commit, store, truth, disk);
         self.rule(Oracle::SealBeforeCursor, ruling);
         self.refetch.durable(commit);
+        let ruling = self.writes.durable(commit);
+        self.rule(Oracle::LettersEarned, ruling);
         let Some(change) = self.cursor.durable(commit, store) else {
             return;
         };
@@ -375,9 +407,9 @@ impl Oracles {
     }
 
     /// Everything at once.
-    pub fn whole(&mut self, now: Tick, store: &Store, disk: &Disk) {
+    pub fn whole(&mut self, now: Tick, store: &Store, disk: &Disk, truth: &Truth) {
         self.now = now;
-        let ruling = self.bytes.whole(disk);
+        let ruling = self.bytes.whole(disk, truth);
         self.rule(Oracle::NoByteLost, ruling);
         let ruling = if store.agrees() {
             Ok(1)
@@ -390,8 +422,10 @@ impl Oracles {
     /// The end of a run that is in step.
     pub fn end(&mut self, now: Tick, disk: &Disk, truth: &Truth) {
         self.now = now;
-        let ruling = self.modes.end(disk, truth);
-        self.rule(Oracle::Modes, ruling);
+        if !self.two_way {
+            let ruling = self.modes.end(disk, truth);
+            self.rule(Oracle::Modes, ruling);
+        }
         let ruling = self.blobs.end(disk);
         self.rule(Oracle::Blobs, ruling);
     }

@@ -117,7 +117,7 @@ impl Refetch {
                     self.tell(&event.path, "hinted");
                     self.told.entry(event.path.clone()).or_default().by_feed = true;
                 }
-                Part::Opened | Part::Alive => {}
+                Part::Opened | Part::Alive | Part::Wrote { .. } => {}
                 // A read may run ahead of the feed. What the feed told last still stands.
                 Part::File(_) | Part::Bytes(_) => {}
             },

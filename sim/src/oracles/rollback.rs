@@ -6,6 +6,7 @@ use landfall_core::path::RemotePath;
 
 use super::Ruling;
 use crate::world::disk::{Moved, Node, Place, Who};
+use crate::world::server::{How, Wrote};
 use crate::world::truth::Truth;
 
 /// The newest event that each path has reached.
@@ -15,6 +16,13 @@ pub(super) struct Rollback {
 }
 
 impl Rollback {
+    /// What the mirror wrote is the newest that it has.
+    pub(super) fn wrote(&mut self, wrote: &Wrote) {
+        if let How::Done(n) = wrote.how {
+            self.floor.insert(wrote.path.clone(), n);
+        }
+    }
+
     pub(super) fn moved(&mut self, moved: &Moved, truth: &Truth) -> Ruling {
         if moved.by != Who::Process {
             return Ok(0);

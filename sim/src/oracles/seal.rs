@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use landfall_core::effect::Change;
+use landfall_core::files::entry::Hold;
 use landfall_core::path::RemotePath;
 use landfall_core::row::{EntryRow, Value};
 
@@ -67,8 +68,10 @@ impl Seal {
                 continue;
             };
             let covered = last < proof.seal && proof.seal <= mirror.sealed;
-            // What the server changed meanwhile is not what was complete.
-            let in_step = entry.base.as_ref().is_some_and(|base| base.hash == proof.hash)
+            // What the server changed meanwhile is not what was complete, nor what is durably set
+            // aside.
+            let in_step = !matches!(entry.hold, Some(Hold::Aside { .. }))
+                && entry.base.as_ref().is_some_and(|base| base.hash == proof.hash)
                 && truth.now(path).and_then(|v| v.content).map(|c| c.hash) == Some(proof.hash);
             if covered || fresh && in_step {
                 judged += self.judge(path, entry, truth, disk)?;

@@ -31,6 +31,8 @@ pub enum Lane {
     Listing,
     /// Reads of files.
     Reads,
+    /// Writes of files, and what becomes of them.
+    Writes,
     /// Operations of the disk.
     Disk,
     /// Commits.
@@ -248,5 +250,9 @@ fn lane(request: &Request) -> Lane {
         Request::Export { .. } => Lane::Export,
         Request::Tree { .. } => Lane::Listing,
         Request::Read { .. } | Request::ReadMany { .. } => Lane::Reads,
+        Request::PushMany { .. }
+        | Request::Push(_)
+        | Request::PushDelete { .. }
+        | Request::Op { .. } => Lane::Writes,
     }
 }

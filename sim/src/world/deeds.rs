@@ -294,7 +294,7 @@ impl World {
         }
     }
 
-    fn watch_brake(&mut self) {
+    pub(super) fn watch_brake(&mut self) {
         if !self.watching {
             self.watching = true;
             self.queue.push(self.now + LOOK, Happening::Look);
@@ -307,7 +307,8 @@ impl World {
         let Some(machine) = &self.machine else { return };
         let status = machine.status(self.both_clocks());
         let Some(unit) = status.units.first() else { return };
-        let is_held = |brake: &Brake| matches!(brake, Brake::MaxDelete { .. });
+        let is_held =
+            |brake: &Brake| matches!(brake, Brake::MaxDelete { .. } | Brake::MaxUnlink { .. });
         if !unit.brakes.iter().any(is_held) {
             self.braked = false;
             return;

@@ -19,6 +19,7 @@ pub mod server;
 pub mod store;
 mod stream;
 pub mod truth;
+mod works;
 
 pub(crate) use network::name as request_name;
 pub(crate) use ports::name as op_name;
@@ -31,6 +32,8 @@ use landfall_core::canon::Canon;
 use landfall_core::config::{Config, GateConfig, WorkspaceConfig};
 use landfall_core::effect::{Effect, Exit};
 use landfall_core::event::Event;
+use landfall_core::files::plan::SyncMode;
+use landfall_core::hash::ContentHash;
 use landfall_core::id::{CallId, RemoteId, UnitId};
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Now, Tick, Wall};
@@ -78,6 +81,10 @@ enum Happening {
     StopDue { run: u32, slept: Ms },
     /// The other client edits.
     Edit,
+    /// A person may work.
+    Work,
+    /// A person tries dead letters again, or gives them up.
+    Tidy { last: bool },
     /// A minute is over: what people and computers do seldom.
     Minute,
     /// A person takes away what was in the way.
@@ -175,6 +182,9 @@ pub struct World {
     healed_at: Option<Tick>,
     in_step_at: Option<Tick>,
     people: people::People,
+    /// All bytes that anybody ever saved.
+    library: BTreeMap<ContentHash, landfall_reference::server::Content>,
+    hints: u32,
     /// What is to be taken back, in the order in which it was done.
     pending: BTreeMap<u32, deeds::Deed>,
     deeds: u32,
@@ -219,13 +229,14 @@ impl World {
     /// while it is populated.
     pub fn planned(options: Options, mut plan: Plan, story: Story) -> Self {
         plan.stage = Stage::new(options.scenes());
+        let mode = if options.two_way { SyncMode::Mirror } else { SyncMode::PullOnly };
         let config = Config {
             seed: options.seed,
             remotes: vec![(
                 RemoteId(0),
                 GateConfig { concurrency: options.concurrency, per_second: options.per_second },
             )],
-            workspaces: vec![(UNIT, WorkspaceConfig::default())],
+            workspaces: vec![(UNIT, WorkspaceConfig { mode, ..WorkspaceConfig::default() })],
         };
         let server = Server::new(Shape {
             page: options.page as usize,
@@ -266,6 +277,8 @@ impl World {
             healed_at: None,
             in_step_at: None,
             people: people::People::default(),
+            library: BTreeMap::new(),
+            hints: 0,
             pending: BTreeMap::new(),
             deeds: 0,
             watching: false,
@@ -282,6 +295,9 @@ impl World {
         world.queue.push(world.now, Happening::Start);
         if world.options.edits {
             world.queue.push(world.now + Ms(500), Happening::Edit);
+        }
+        if world.options.two_way {
+            world.queue.push(world.now + Ms::secs(10), Happening::Work);
         }
         world.queue.push(world.now + Ms::mins(1), Happening::Minute);
         world.queue.push(world.now + world.options.chaos, Happening::Heal);
@@ -338,6 +354,11 @@ impl World {
         let here = self.disk.files().map(|(path, file)| (path, file.content.hash));
         let there = self.server.truth.files().map(|(path, _, content)| (path, content.hash));
         here.eq(there)
+    }
+
+    /// Which way bytes go.
+    pub fn mode(&self) -> SyncMode {
+        if self.options.two_way { SyncMode::Mirror } else { SyncMode::PullOnly }
     }
 
     /// The rolling hash of all steps.
@@ -410,6 +431,8 @@ impl World {
                 );
             }
             Happening::Edit => self.other_client(),
+            Happening::Work => self.work(),
+            Happening::Tidy { last } => self.tidy(last),
             Happening::Minute => self.minute(),
             Happening::Unblock(path) => self.unblock(&path),
             Happening::Later(n) => self.take_back(n),
@@ -429,6 +452,7 @@ impl World {
         self.story.say(self.now, || "The world is healed: nothing fails any more.".into());
         self.deeds_heal();
         self.people_rest();
+        self.works_heal();
         match &self.machine {
             None => self.queue.push(self.now + Ms::secs(1), Happening::Start),
             Some(machine) => {
@@ -497,14 +521,20 @@ impl World {
     /// Shows the oracles what moved on the disk.
     fn disk_moved(&mut self) {
         self.disk.take_moved(&mut self.moved);
-        for moved in self.moved.drain(..) {
-            self.oracles.moved(self.now, &moved, &self.server.truth, &self.disk);
+        let moved = std::mem::take(&mut self.moved);
+        for moved in &moved {
+            self.oracles.moved(self.now, moved, &self.server.truth, &self.disk);
         }
+        if self.options.two_way {
+            moved.iter().for_each(|moved| self.hint(moved));
+        }
+        self.moved = moved;
+        self.moved.clear();
     }
 
     /// What the oracles can only judge as a whole.
     pub fn whole_check(&mut self) {
-        self.oracles.whole(self.now, &self.store, &self.disk);
+        self.oracles.whole(self.now, &self.store, &self.disk, &self.server.truth);
     }
 
     fn exit_is_clean(exit: Exit) -> bool {

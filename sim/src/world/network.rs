@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use landfall_core::effect::Request;
+use landfall_core::effect::{Push, Request};
 use landfall_core::event::{Event, Fetched, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::files::entry::Remote;
@@ -10,10 +10,12 @@ use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
 use landfall_core::time::Ms;
 
+use super::disk::{Node, Place};
 use super::server::{Asked, End, Piece, Reply, Sent, hash_of};
-use super::{Happening, Kill, Phase, World};
+use super::{Happening, Kill, Phase, WALL_START, World};
 use crate::coverage::Mark;
 use crate::faults::Kind;
+use crate::oracles::Oracle;
 
 /// A request that was sent and has not had its last word.
 #[derive(Clone, Debug)]
@@ -71,6 +73,12 @@ fn entity(request: &Request) -> u32 {
         }
         Request::Read { path } => (5, hash_of(path.as_str())),
         Request::Stream { .. } => (7, 0),
+        Request::PushMany { files } => {
+            (8, files.first().map_or(0, |file| hash_of(file.path.as_str())))
+        }
+        Request::Push(file) => (9, hash_of(file.path.as_str())),
+        Request::PushDelete { path, .. } => (10, hash_of(path.as_str())),
+        Request::Op { op } => (11, hash_of(&op.0)),
         Request::ReadMany { paths } => (6, paths.first().map_or(0, |path| hash_of(path.as_str()))),
     };
     landfall_core::canon::Canon::of(&(what as u64, key)) as u32
@@ -95,6 +103,13 @@ pub(crate) fn name(request: &Request) -> String {
         },
         Request::Read { path } => format!("the read of {path}"),
         Request::ReadMany { paths } => format!("the read of {} files at once", paths.len()),
+        Request::PushMany { files } => match files.as_slice() {
+            [file] => format!("the write of {}", file.path),
+            files => format!("the write of {} files at once", files.len()),
+        },
+        Request::Push(file) => format!("the write of {}", file.path),
+        Request::PushDelete { path, .. } => format!("the delete of {path}"),
+        Request::Op { op } => format!("the question about {op}"),
     }
 }
 
@@ -272,7 +287,13 @@ impl World {
         }
         self.counts.requests += 1;
         let asked = Asked { entity: flow.entity, attempt: flow.attempt, at: self.now };
+        if let Some(torn) = self.sends_torn(&flow.request) {
+            let what = format!("{torn} is sent, with bytes that nobody ever saved");
+            return self.oracles.fail(Oracle::NoGhostWrite, torn.as_str(), what);
+        }
         let struck = self.plan.fired().len();
+        // The clock of the server does not jump.
+        let wall = WALL_START + self.now.0;
         let Reply { pieces, end, think, pace } = {
             let rows = self.store.view();
             // A file that was deleted and made again is as good as unknown: the machine has
@@ -280,8 +301,19 @@ impl World {
             let known = |path: &RemotePath| {
                 rows.entries.get(path).is_some_and(|row| matches!(row.remote, Remote::File { .. }))
             };
-            self.server.serve(&flow.request, asked, &mut self.plan, &known)
+            // The adapter reads what is on the stage, and sends nothing else for it.
+            let (disk, library) = (&self.disk, &self.library);
+            let staged = |push: &Push| match disk.node(&Place::Stage(push.blob)) {
+                Some(Node::File(file)) if file.content.hash == push.hash => {
+                    library.get(&push.hash).cloned()
+                }
+                _ => None,
+            };
+            self.server.serve(&flow.request, asked, &mut self.plan, &known, &staged, wall)
         };
+        for wrote in std::mem::take(&mut self.server.wrote) {
+            self.wrote(wrote);
+        }
         if self.story.on {
             let request = name(&flow.request);
             for address in &self.plan.fired()[struck..] {
@@ -295,6 +327,22 @@ impl World {
         let back = self.plan.bits(201, flow.entity, flow.attempt) % self.options.latency.0;
         self.queue.push(self.now + think + Ms(back), Happening::Net(call));
         self.flows.insert(call, flow);
+    }
+
+    /// A file that is about to be sent, and that nobody saved: a power cut made it.
+    fn sends_torn(&self, request: &Request) -> Option<RemotePath> {
+        let files = match request {
+            Request::PushMany { files } => files.as_slice(),
+            Request::Push(file) => std::slice::from_ref(file),
+            _ => return None,
+        };
+        let is_torn = |push: &&Push| match self.disk.node(&Place::Stage(push.blob)) {
+            Some(Node::File(file)) => {
+                file.content.hash == push.hash && !self.library.contains_key(&push.hash)
+            }
+            _ => false,
+        };
+        files.iter().find(is_torn).map(|push| push.path.clone())
     }
 
     fn stage(&mut self, call: CallId, flow: &mut Flow, sent: &Sent) -> Fetched {

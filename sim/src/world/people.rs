@@ -103,7 +103,11 @@ impl World {
         let length = mix(self.options.seed ^ version) as usize % 100;
         let mut text = format!("version {version} of seed {}\n", self.options.seed);
         text.extend(std::iter::repeat_n('.', length));
-        Content::new(text.into_bytes())
+        let content = Content::new(text.into_bytes());
+        if self.options.two_way {
+            self.library.insert(content.hash(), content.clone());
+        }
+        content
     }
 
     /// The other client does something.
@@ -287,8 +291,12 @@ impl World {
         self.person_saves(&path);
     }
 
-    fn person_saves(&mut self, path: &RemotePath) {
+    pub(super) fn person_saves(&mut self, path: &RemotePath) {
         let content = disk::Content::of(&self.bytes());
+        self.person_writes(path, content);
+    }
+
+    pub(super) fn person_writes(&mut self, path: &RemotePath, content: disk::Content) {
         let wall = self.wall();
         if !self.disk.can_write(path) {
             return;
@@ -299,7 +307,7 @@ impl World {
         self.disk_moved();
     }
 
-    fn person_deletes(&mut self, path: &RemotePath) {
+    pub(super) fn person_deletes(&mut self, path: &RemotePath) {
         if self.disk.file(path).is_none() {
             return;
         }
@@ -344,7 +352,7 @@ impl World {
         }
     }
 
-    fn some_local(&self, bits: u64) -> Option<RemotePath> {
+    pub(super) fn some_local(&self, bits: u64) -> Option<RemotePath> {
         let files = self.disk.files().count();
         let pick = (mix(bits) as usize).checked_rem(files)?;
         self.disk.files().nth(pick).map(|(path, _)| path.clone())

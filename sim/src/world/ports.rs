@@ -142,17 +142,24 @@ impl World {
 /// What an operation works on.
 pub fn path(op: &DiskOp) -> Option<&RemotePath> {
     match op {
-        DiskOp::Look { path, .. } | DiskOp::Place { path, .. } | DiskOp::Remove { path, .. } => {
-            Some(path)
-        }
+        DiskOp::Look { path, .. }
+        | DiskOp::Place { path, .. }
+        | DiskOp::Stage { path, .. }
+        | DiskOp::Remove { path, .. } => Some(path),
         // A scan changes nothing and keeps nobody from anything.
-        DiskOp::Scan { .. } | DiskOp::Clean | DiskOp::Drop { .. } | DiskOp::Seal => None,
+        DiskOp::Scan { .. }
+        | DiskOp::Root
+        | DiskOp::Clean { .. }
+        | DiskOp::Drop { .. }
+        | DiskOp::Seal => None,
     }
 }
 
 fn entity(op: &DiskOp) -> u32 {
     let what = match op {
-        DiskOp::Clean => 11u64,
+        DiskOp::Clean { .. } => 11u64,
+        DiskOp::Root => 18,
+        DiskOp::Stage { .. } => 19,
         DiskOp::Look { .. } => 12,
         DiskOp::Place { .. } => 13,
         DiskOp::Remove { .. } => 14,
@@ -171,7 +178,9 @@ fn entity(op: &DiskOp) -> u32 {
 /// What an operation is called in a story.
 pub(crate) fn name(op: &DiskOp) -> String {
     match op {
-        DiskOp::Clean => "clean the stage".into(),
+        DiskOp::Root => "look at the root".into(),
+        DiskOp::Stage { path, .. } => format!("copy {path} to the stage"),
+        DiskOp::Clean { .. } => "clean the stage".into(),
         DiskOp::Look { path, .. } => format!("look at {path}"),
         DiskOp::Scan { dir: Some(dir) } => format!("read the directory {dir}"),
         DiskOp::Scan { dir: None } => "read the root".into(),

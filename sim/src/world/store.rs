@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use landfall_core::effect::Change;
-use landfall_core::id::CommitSeq;
+use landfall_core::id::{CommandId, CommitSeq};
 use landfall_core::path::RemotePath;
 use landfall_core::row::{EntryRow, MirrorRow, Of, Row, RowTable, StoredRow, Value};
 
@@ -43,6 +43,8 @@ pub struct View {
     pub mirror: Option<MirrorRow>,
     /// What is known of each path.
     pub entries: BTreeMap<RemotePath, EntryRow>,
+    /// What is on its way to the server.
+    pub intents: BTreeMap<RemotePath, CommandId>,
 }
 
 impl Store {
@@ -122,14 +124,23 @@ impl View {
                 Value::Entry(path, entry) => {
                     self.entries.insert(path.clone(), entry.clone());
                 }
-                Value::Frontier(..) | Value::Refused(..) => {}
+                Value::Intent(path, row) => {
+                    self.intents.insert(path.clone(), row.command.clone());
+                }
+                Value::Frontier(..)
+                | Value::Refused(..)
+                | Value::Receipt(..)
+                | Value::Letter(..) => {}
             },
             Change::Delete(key) => match &key.of {
                 Of::Mirror => self.mirror = None,
                 Of::Entry(path) => {
                     self.entries.remove(path);
                 }
-                Of::Frontier(_) | Of::Refused(_) => {}
+                Of::Intent(path) => {
+                    self.intents.remove(path);
+                }
+                Of::Frontier(_) | Of::Refused(_) | Of::Receipt(_) | Of::Letter(_) => {}
             },
         }
     }

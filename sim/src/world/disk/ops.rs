@@ -93,7 +93,16 @@ impl Disk {
 
     fn check(&mut self, call: CallId, op: &DiskOp) -> Next {
         match op {
-            DiskOp::Clean => Next::Done(self.clean(call.run)),
+            DiskOp::Clean { keep } => Next::Done(self.clean(call.run, keep)),
+            DiskOp::Root => Next::Done(ok(Answer::Rooted)),
+            DiskOp::Stage { path, expect } => match self.file(path).copied() {
+                Some(file) if file.content.hash == *expect => {
+                    let blob = BlobId { call, part: 0 };
+                    self.stage(blob, file.content, 0);
+                    Next::Done(ok(Answer::Staged { blob, size: file.content.size }))
+                }
+                _ => Next::Done(ok(Answer::Occupied(self.look(path)))),
+            },
             DiskOp::Look { path, known, writable } => {
                 Next::Done(ok(Answer::Looked(match (self.look(path), known) {
                     // An adapter does not hash what looks unchanged.
@@ -222,8 +231,8 @@ impl Disk {
 
     /// Removes what an earlier run staged. Where a kill came between an exchange and its
     /// settling, a person's bytes may have come out, so what is not our own blob is kept.
-    fn clean(&mut self, run: u32) -> Outcome {
-        let old = |blob: &BlobId| blob.call.run < run;
+    fn clean(&mut self, run: u32, keep: &[BlobId]) -> Outcome {
+        let old = |blob: &BlobId| blob.call.run < run && !keep.contains(blob);
         let left: Vec<(Place, Node)> = self
             .nodes()
             .filter(|(place, _)| match place {

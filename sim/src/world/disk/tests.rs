@@ -145,7 +145,7 @@ fn a_kill_between_an_exchange_and_its_settling_loses_no_byte_of_a_person() {
     disk.advance(&mut running);
     // Killed here: what came out lies under the name of the swap.
     assert_eq!(disk.copies(&content(9).hash), 1);
-    let mut clean = Running::new(call(2, 1), DiskOp::Clean, None);
+    let mut clean = Running::new(call(2, 1), DiskOp::Clean { keep: Vec::new() }, None);
     disk.advance(&mut clean);
     assert!(disk.node(&Place::Conflict(at("/a"), content(9).hash)).is_some());
     assert_eq!(disk.staged().count(), 0);

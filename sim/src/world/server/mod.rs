@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use landfall_core::effect::Request;
+use landfall_core::effect::{Push, Request};
 use landfall_core::event::{Answer, Outcome, Part};
 use landfall_core::id::{EventId, Revision};
 use landfall_core::path::RemotePath;
@@ -22,6 +22,9 @@ pub mod access;
 mod lie;
 mod refusal;
 mod reply;
+mod writes;
+
+pub use writes::{How, Wrote};
 
 pub use reply::{End, Piece, Reply, Sent};
 
@@ -51,6 +54,8 @@ pub struct Server {
     pub load: Load,
     /// Files whose names nobody can place.
     hostile: BTreeSet<String>,
+    /// Writes of the mirror since they were last taken.
+    pub wrote: Vec<Wrote>,
     /// The newest feed position that was handed out. Nothing older is ever listed.
     handed: u64,
 }
@@ -83,6 +88,7 @@ impl Server {
             access: Access::default(),
             load: Load::default(),
             hostile: BTreeSet::new(),
+            wrote: Vec::new(),
             handed: 0,
         }
     }
@@ -160,6 +166,8 @@ impl Server {
         asked: Asked,
         plan: &mut Plan,
         known: &dyn Fn(&RemotePath) -> bool,
+        staged: &dyn Fn(&Push) -> Option<reference::Content>,
+        wall: u64,
     ) -> Reply {
         let admitted = self.load.arrives(asked.at).and_then(|()| self.access.knows(asked.at));
         if let Some(refusal) = admitted.err().or_else(|| refusal(asked, plan)) {
@@ -177,6 +185,12 @@ impl Server {
             }
             Request::Read { path } => self.read(path, asked, plan),
             Request::ReadMany { paths } => self.read_many(paths, asked, plan),
+            Request::PushMany { files } => self.push_many(files, asked, plan, staged, wall),
+            Request::Push(file) => self.push_one(file, asked, plan, staged, wall),
+            Request::PushDelete { command, path, base } => {
+                self.push_delete(command, path, base, asked, plan, wall)
+            }
+            Request::Op { op } => self.op(op, asked, plan, wall),
         };
         answer.unwrap_or_else(|refusal| Reply::word(refused(&refusal)))
     }
