@@ -16,6 +16,7 @@ use crate::http::Http;
 use crate::show::Show;
 use crate::store::Store;
 use crate::trace::Trace;
+use crate::writeback::Desk;
 
 /// Everything that carries out effects.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub struct Driver {
     events: UnboundedReceiver<Event>,
     trace: Option<Trace>,
     show: Show,
+    desk: Desk,
     effects: Vec<Effect>,
     /// Disk operations of the steps since the last wait.
     disk_ops: Vec<(CallId, DiskOp)>,
@@ -71,8 +73,10 @@ impl Driver {
         events: UnboundedReceiver<Event>,
         trace: Option<Trace>,
         show: Show,
+        desk: Desk,
     ) -> Self {
-        Self { machine, ports, events, trace, show, effects: Vec::new(), disk_ops: Vec::new() }
+        let (effects, disk_ops) = (Vec::new(), Vec::new());
+        Self { machine, ports, events, trace, show, desk, effects, disk_ops }
     }
 
     /// Runs until the machine exits.
@@ -96,6 +100,10 @@ impl Driver {
                     let again = signalled.replace(number).is_some();
                     Event::Stop(if again { Stop::Now } else { Stop::Graceful })
                 }
+                () = self.desk.wait() => {
+                    exit = self.take_orders();
+                    continue;
+                }
                 event = next(&mut self.events, &self.machine) => event,
                 () = self.show.wait() => {
                     self.show.status(&self.machine.status(clock::now()));
@@ -112,6 +120,7 @@ impl Driver {
         };
         let status = self.machine.status(clock::now());
         self.show.end(&status, exit);
+        self.desk.end();
         if let Some(trace) = &mut self.trace {
             trace.end();
         }
@@ -121,8 +130,23 @@ impl Driver {
         Ok(Ended { exit, signal: signalled, in_step, files })
     }
 
+    /// Hands over what people ordered.
+    fn take_orders(&mut self) -> Option<Exit> {
+        let now = clock::now();
+        // Who waits has to hear of what was not delivered, although its file may be gone.
+        let in_step = || {
+            let units = self.machine.status(now).units;
+            units.iter().all(|unit| unit.in_step && unit.outbox.dead == 0)
+        };
+        let told = self.desk.look(now.wall, in_step);
+        told.into_iter().fold(None, |exit, event| exit.or_else(|| self.step(event)))
+    }
+
     fn step(&mut self, event: Event) -> Option<Exit> {
         let now = clock::now();
+        if let Event::Stored { upto, .. } = &event {
+            self.desk.stored(*upto);
+        }
         let traced = self.trace.as_ref().map(|_| event.clone());
         self.machine.step(now, event, &mut self.effects);
         let effects = std::mem::take(&mut self.effects);
@@ -143,8 +167,14 @@ impl Driver {
             Effect::More { call, credit } => http.more(call, credit),
             Effect::Cancel { call } => http.cancel(call),
             Effect::Disk { call, op, .. } => self.disk_ops.push((call, op)),
-            Effect::Commit { seq, changes, .. } => store.commit(seq, changes),
-            Effect::Note { decision, .. } => self.show.decision(&decision),
+            Effect::Commit { seq, changes, .. } => {
+                self.desk.commit(seq, &changes);
+                store.commit(seq, changes);
+            }
+            Effect::Note { decision, .. } => {
+                self.desk.saw(&decision);
+                self.show.decision(&decision);
+            }
             Effect::Exit(exit) => return Some(exit),
         }
         None

@@ -7,6 +7,8 @@
 
 pub mod adopt;
 pub mod clock;
+pub mod commands;
+pub mod conflicts;
 pub mod demo;
 pub mod disk;
 pub mod driver;
@@ -22,3 +24,4 @@ pub mod serve;
 pub mod show;
 pub mod store;
 pub mod trace;
+pub mod writeback;

@@ -1,21 +1,18 @@
 //! The command line of Landfall.
 
-use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use landfall::commands::{fail, real, say, status, undo};
+use landfall::conflicts::ConflictsCommand;
 use landfall::demo::{self, DemoArgs};
-use landfall::disk::undo;
-use landfall::mount::{MountArgs, MountError, log, mount};
-use landfall::report::paths::{self, FileState};
-use landfall::report::{Report, ReportError, report, why};
-use landfall::roots::Root;
+use landfall::mount::{MountArgs, duration, log, mount};
+use landfall::report::why;
 use landfall::serve::{self, ServeArgs};
+use landfall::writeback::{Mirror, WritebackCommand, wait};
 use landfall::{exit, parity, roots};
-use landfall_core::roots::Judgement;
-use serde::Serialize;
+use landfall_core::time::Ms;
 
 /// Keeps a directory in step with a remote workspace, whatever the server does.
 #[derive(Debug, Parser)]
@@ -62,6 +59,23 @@ enum Command {
         #[arg(long, env = "RELAYFILE_LOCAL_DIR", default_value = ".")]
         local_dir: PathBuf,
     },
+    /// See to the changes that are not delivered: status, list, show, retry, discard
+    #[command(subcommand)]
+    Writeback(WritebackCommand),
+    /// See to files that were changed on both sides: list, show, resolve
+    #[command(subcommand)]
+    Conflicts(ConflictsCommand),
+    /// Wait until everything is in step, or say what keeps it; exit code 75 if it is not in time
+    Wait {
+        /// Only for this remote path, or file of the mirror
+        #[arg(long)]
+        path: Option<String>,
+        /// At most so long
+        #[arg(long, default_value = "60s", value_parser = duration)]
+        timeout: Ms,
+        #[command(flatten)]
+        mirror: Mirror,
+    },
     /// Bring back what the remote deleted: the newest batch, or one of --list
     Undo {
         /// The mirror
@@ -94,12 +108,21 @@ async fn main() -> ExitCode {
         Command::Why { path, local_dir } => {
             match real(local_dir).and_then(|dir| why(&dir, &path)) {
                 Ok(text) => say(&text, exit::OK),
-                Err(why) => fail(code(&why), &why),
+                Err(why) => fail(why.code(), &why),
             }
         }
+        Command::Writeback(command) => command.run().await,
+        Command::Conflicts(command) => command.run(),
+        Command::Wait { path, timeout, mirror } => match real(mirror.local_dir) {
+            Ok(dir) => match wait(&dir, path.as_deref(), timeout).await {
+                Ok((text, code)) => say(&text, code),
+                Err(why) => fail(why.code(), &why),
+            },
+            Err(why) => fail(why.code(), &why),
+        },
         Command::Undo { local_dir, list, cycle } => match real(local_dir) {
             Ok(dir) => undo(&dir, list, cycle),
-            Err(why) => fail(code(&why), &why),
+            Err(why) => fail(why.code(), &why),
         },
         Command::Forget { local_dir } => match roots::forget(&local_dir, &roots::state_dir()) {
             Ok(true) => say(&format!("forgot {}\n", local_dir.display()), exit::OK),
@@ -109,86 +132,4 @@ async fn main() -> ExitCode {
     };
     // A disk operation that hangs would keep an ordinary return from ending the process.
     std::process::exit(code.into())
-}
-
-fn status(local_dir: PathBuf, json: bool, files: bool) -> u8 {
-    if !local_dir.exists()
-        && let Ok(root) = Root::look(&local_dir, &roots::state_dir())
-        && root.is_known()
-    {
-        return fail(exit::HALTED, &MountError::Root(Judgement::Missing, root.path));
-    }
-    let answer = real(local_dir).and_then(|dir| {
-        let report = report(&dir)?;
-        let files = if files { Some(paths::files(&dir)?) } else { None };
-        let text = match json {
-            true => serde_json::to_string_pretty(&Answer { report: &report, files }),
-            false => Ok(report.text()),
-        };
-        Ok((text.unwrap_or_default(), report.verdict))
-    });
-    match answer {
-        Ok((text, verdict)) => say(&format!("{}\n", text.trim_end()), exit::of_verdict(verdict)),
-        Err(why) => fail(code(&why), &why),
-    }
-}
-
-/// The answer of `landfall status --json`.
-#[derive(Serialize)]
-struct Answer<'a> {
-    #[serde(flatten)]
-    report: &'a Report,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<BTreeMap<String, FileState>>,
-}
-
-fn undo(dir: &Path, list: bool, cycle: Option<u64>) -> u8 {
-    let batches = match undo::batches(dir) {
-        Ok(batches) => batches,
-        Err(why) => return fail(exit::FAILED, &why),
-    };
-    if list {
-        let lines = batches.iter().map(|batch| {
-            let at = humantime::format_rfc3339_seconds(batch.at);
-            format!("{}  {} files, the last at {at}\n", batch.cycle, batch.files)
-        });
-        let text: String = lines.collect();
-        return say(if text.is_empty() { "the trash is empty\n" } else { &text }, exit::OK);
-    }
-    let batch = match cycle {
-        None => batches.last(),
-        Some(cycle) => batches.iter().find(|batch| batch.cycle == cycle),
-    };
-    let Some(batch) = batch else {
-        let text = "there is nothing to bring back; --list shows the batches of the trash\n";
-        return say(text, exit::OK);
-    };
-    match undo::undo(dir, batch) {
-        Ok(undone) if undone.taken.is_empty() => say(&undone.to_string(), exit::OK),
-        Ok(undone) => say(&undone.to_string(), exit::PARTIAL),
-        Err(why) => fail(exit::FAILED, &why),
-    }
-}
-
-fn real(dir: PathBuf) -> Result<PathBuf, ReportError> {
-    std::fs::canonicalize(&dir).map_err(|_| ReportError::NoMirror(dir))
-}
-
-fn code(why: &ReportError) -> u8 {
-    match why {
-        ReportError::NoMirror(_) => exit::NOT_INITIALISED,
-        ReportError::Path(..) => exit::USAGE,
-        _ => exit::FAILED,
-    }
-}
-
-fn say(text: &str, code: u8) -> u8 {
-    // Whoever closed the pipe does not want the rest.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    code
-}
-
-fn fail(code: u8, why: &dyn std::error::Error) -> u8 {
-    eprintln!("error: {why}");
-    code
 }

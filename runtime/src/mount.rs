@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 use landfall_core::Machine;
 use landfall_core::canon::Canon;
@@ -31,6 +32,7 @@ use crate::roots::{Root, advice, state_dir};
 use crate::show::Show;
 use crate::store::{self, Store, StoreError};
 use crate::trace::Trace;
+use crate::writeback::Desk;
 use crate::{adopt, clock, exit};
 
 /// What a mount is told on the command line or in the environment.
@@ -82,6 +84,17 @@ pub struct MountArgs {
     /// Deletes of one cycle that need no person: a number, or a percentage such as 50%
     #[arg(long, default_value = "50%", value_parser = max_delete)]
     pub max_delete: MaxDelete,
+    /// Which way changes go
+    #[arg(long, env = "RELAYFILE_MOUNT_SYNC_MODE", value_enum, default_value_t = Mode::Mirror)]
+    pub sync_mode: Mode,
+    /// A larger file is not sent, in bytes; 0 for no limit
+    #[arg(long, env = "RELAYFILE_MAX_WRITEBACK_BYTES", default_value = "8388608",
+        allow_negative_numbers = true, value_parser = limit)]
+    pub max_writeback_bytes: u64,
+    /// Files are sent together in requests of up to so many bytes; 0 for no limit
+    #[arg(long, env = "RELAYFILE_MAX_WRITEBACK_BATCH_BYTES", default_value = "8388608",
+        allow_negative_numbers = true, value_parser = limit)]
+    pub max_writeback_batch_bytes: u64,
     /// Record what the machine is told and what it wants, as JSON Lines
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
@@ -91,6 +104,27 @@ pub struct MountArgs {
     /// Settings of the client before.
     #[command(flatten)]
     pub others: Others,
+}
+
+/// Which way changes go, as it is said on the command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Mode {
+    /// Both ways
+    Mirror,
+    /// Only from the remote; files are read-only here
+    PullOnly,
+    /// Only to the remote
+    WriteOnly,
+}
+
+impl From<Mode> for SyncMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Mirror => SyncMode::Mirror,
+            Mode::PullOnly => SyncMode::PullOnly,
+            Mode::WriteOnly => SyncMode::WriteOnly,
+        }
+    }
 }
 
 /// Why a mount could not begin.
@@ -195,7 +229,15 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
 
     let config = args.config(&marker, &base, adopt::bootstrap(&path));
     let (sender, events) = unbounded_channel();
-    let disk = Disk::open(&path, &base).map_err(io("can not open", &path))?;
+    let mode = SyncMode::from(args.sync_mode);
+    let disk = match mode.is_written_here() {
+        true => Disk::open_two_way(&path, &base),
+        false => Disk::open(&path, &base),
+    };
+    let disk = disk.map_err(io("can not open", &path))?;
+    // Before anything is looked at, so that nothing is missed in between.
+    let watcher = mode.is_written_here().then(|| disk.watch(UNIT, sender.clone()));
+    let _watcher = watcher.transpose().map_err(io("can not watch", &path))?;
     let http = Http::new(args.target(), disk.stage.clone(), sender.clone())?;
     let trace = match &args.trace {
         Some(file) => Some(Trace::begin(file, &config).map_err(io("can not write", file))?),
@@ -205,7 +247,7 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
         workspace_id: args.workspace.clone(),
         remote_root: base,
         local_root: path.display().to_string(),
-        sync_mode: SyncMode::PullOnly,
+        sync_mode: mode,
         interval_ms: args.interval.0,
     };
     let mut file = Writer::new(&path, identity, args.credentials());
@@ -216,9 +258,10 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
     let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender)?;
     let every = Duration::from_millis(args.progress_interval.0.max(100));
     let show = Show::new(file, every);
-    let ports = Ports { http, disk, store: opened.store };
-    let driver = Driver::new(Machine::new(config), ports, events, trace, show);
     let (run, boot, last) = (opened.run, opened.boot, opened.last);
+    let desk = Desk::new(&path, UNIT, &opened.rows, last);
+    let ports = Ports { http, disk, store: opened.store };
+    let driver = Driver::new(Machine::new(config), ports, events, trace, show, desk);
     let start = [Event::Load(opened.rows), Event::Start { run, boot, last }];
     let ended = driver.run(start).await.map_err(io("can not listen for signals in", &path))?;
     let Ended { exit, signal, in_step, files } = ended;
@@ -233,7 +276,7 @@ impl MountArgs {
             remote: REMOTE,
             store: STORE,
             base: base.to_owned(),
-            mode: SyncMode::PullOnly,
+            mode: self.sync_mode.into(),
             bootstrap,
             once: self.once,
             patience: self.timeout,
@@ -242,6 +285,9 @@ impl MountArgs {
             stream: self.websocket,
             interval: self.interval,
             max_delete: self.max_delete,
+            max_file: self.max_writeback_bytes,
+            // What is encoded is up to twice as long, but for what is all quotes and line ends.
+            max_batch: self.max_writeback_batch_bytes / 2,
             ..WorkspaceConfig::default()
         };
         let seed = Canon::of(&marker);
@@ -273,6 +319,14 @@ pub fn duration(text: &str) -> Result<Ms, String> {
     match humantime::parse_duration(text) {
         Ok(time) => Ok(Ms(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
         Err(why) => Err(format!("{why}; write for example 45s, 2m or plain seconds")),
+    }
+}
+
+/// A number of bytes. None, or fewer, mean that there is no limit.
+pub fn limit(text: &str) -> Result<u64, String> {
+    match text.parse::<i64>() {
+        Ok(bytes) => Ok(u64::try_from(bytes).ok().filter(|bytes| *bytes > 0).unwrap_or(u64::MAX)),
+        Err(_) => Err("write a number of bytes such as 8388608, or 0 for no limit".into()),
     }
 }
 

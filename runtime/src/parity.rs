@@ -34,7 +34,7 @@ const IN_MIRROR: &str = "what Landfall knows is kept in .relay/state.db of the m
 const ON_ITS_OWN: &str = "Landfall sees to that by itself";
 const STREAMED: &str = "no content is ever held in memory as a whole";
 const LOGGED: &str = "use LANDFALL_LOG=debug";
-const PULLS: &str = "this version only pulls, so nothing waits to be sent";
+const SENT_BY_ONCE: &str = "use --once: it sends what waits to be sent";
 
 #[rustfmt::skip]
 const SETTINGS: &[Setting] = &[
@@ -65,11 +65,10 @@ const SETTINGS: &[Setting] = &[
     ("provider", "RELAYFILE_MOUNT_PROVIDER", false, Warn("changes of all providers are followed")),
     ("creds-file", "RELAYFILE_MOUNT_CREDS_FILE", false, Refuse("write the bare token to a file for --token-file")),
     ("fuse", "RELAYFILE_MOUNT_FUSE", true, Refuse("a mirror is a directory of real files")),
-    ("flush-outbox-once", NO_VARIABLE, true, Refuse(PULLS)),
-    ("push-local-once", NO_VARIABLE, true, Refuse(PULLS)),
+    ("flush-outbox-once", NO_VARIABLE, true, Refuse(SENT_BY_ONCE)),
+    ("push-local-once", NO_VARIABLE, true, Refuse(SENT_BY_ONCE)),
     ("mode", "RELAYFILE_MOUNT_MODE", false, Only("poll", "a mirror is a directory of real files")),
     ("local-layout", "RELAYFILE_MOUNT_LOCAL_LAYOUT", false, Only("exact", "--local-dir is the mirror; name the directory that you want")),
-    ("sync-mode", "RELAYFILE_MOUNT_SYNC_MODE", false, Only("pull-only", "this version only pulls")),
 ];
 
 /// What was said, in the table's order.
@@ -184,9 +183,9 @@ mod tests {
 
     #[test]
     fn what_happens_anyway_needs_no_word() {
-        let said = ["--mode", "poll", "--local-layout", "exact", "--sync-mode=pull-only"];
+        let said = ["--mode", "poll", "--local-layout", "exact"];
         assert_eq!(judged(&said), Ok(vec![]));
         assert_eq!(judged(&["--fuse=false", "--low-memory=0"]), Ok(vec![]));
-        assert!(judged(&["--sync-mode", "mirror"]).unwrap_err().contains("only pulls"));
+        assert!(judged(&["--mode", "fuse"]).unwrap_err().contains("`poll`"));
     }
 }

@@ -42,7 +42,7 @@ impl Mirror {
             .args(["--workspace", "demo"])
             .arg("--local-dir")
             .arg(setting.local_dir)
-            .args(["--interval", "1s"])
+            .args(["--interval", "1s", "--sync-mode", "pull-only"])
             .arg("--trace")
             .arg(setting.trace)
             .env("RELAYFILE_TOKEN", super::story::TOKEN)

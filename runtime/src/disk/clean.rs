@@ -4,17 +4,18 @@ use std::io;
 
 use cap_std::fs::Dir;
 use landfall_core::event::Answer;
+use landfall_core::id::BlobId;
 
 use super::Disk;
 use super::aside::{self, CONFLICTS};
 use super::tree::{SWAP, hash_at, open_below};
 
 impl Disk {
-    /// Removes what earlier runs left behind: blobs, and new files that wait in the swap. What
+    /// Removes what earlier runs left behind: blobs that nobody waits for, and new files that wait in the swap. What
     /// came out of an exchange is kept as a conflict copy. What resists is left for the next
     /// start.
-    pub(super) fn clean(&self, run: u32) -> io::Result<Answer> {
-        let mut removed = self.stage.clean(run)?;
+    pub(super) fn clean(&self, run: u32, keep: &[BlobId]) -> io::Result<Answer> {
+        let mut removed = self.stage.clean(run, keep)?;
         let swap = &self.tree.swap;
         for entry in swap.entries()? {
             let name = entry?.file_name();

@@ -13,31 +13,40 @@ use cap_std::fs::Dir;
 use landfall_core::effect::DiskOp;
 use landfall_core::event::{Answer, Event, Outcome};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::id::CallId;
-use landfall_core::path::CONTROL_DIR;
+use landfall_core::id::{CallId, UnitId};
+use landfall_core::path::{CONTROL_DIR, RemotePath};
 use rustix::io::Errno;
 use tokio::sync::mpsc::UnboundedSender;
 
 mod aside;
 mod clean;
+mod copy;
 mod crew;
+mod ignores;
 mod mode;
 mod names;
 mod place;
+pub mod resolve;
+mod root;
 mod scan;
 mod stage;
 mod tree;
 pub mod undo;
+mod watch;
 
 use crew::Crew;
+use ignores::Ignores;
+use root::Home;
 pub use stage::{Stage, Staged};
 pub use tree::hash_file;
 use tree::{SWAP, Tree};
+pub use watch::Watcher;
 
 /// The disk of one workspace.
 #[derive(Clone, Debug)]
 pub struct Disk {
     tree: Arc<Tree>,
+    home: Arc<Home>,
     /// Where bytes wait for their place.
     pub stage: Arc<Stage>,
     crew: Crew,
@@ -46,6 +55,16 @@ pub struct Disk {
 impl Disk {
     /// Opens a root that exists. `base` is the remote directory that it mirrors.
     pub fn open(root: &Path, base: &str) -> io::Result<Self> {
+        Self::open_with(root, base, Ignores::none())
+    }
+
+    /// The same for a mirror that is written here: what is to stay here is left out of scans.
+    pub fn open_two_way(root: &Path, base: &str) -> io::Result<Self> {
+        Self::open_with(root, base, Ignores::built_in())
+    }
+
+    fn open_with(root: &Path, base: &str, ignores: Ignores) -> io::Result<Self> {
+        let home = Home { path: root.to_owned() };
         let root = Dir::open_ambient_dir(root, ambient_authority())?;
         root.create_dir_all(CONTROL_DIR)?;
         let control = root.open_dir(CONTROL_DIR)?;
@@ -54,10 +73,21 @@ impl Disk {
         control.create_dir_all(SWAP)?;
         let swap = control.open_dir(SWAP)?;
         Ok(Self {
-            tree: Arc::new(Tree { root, control, swap, base }),
+            tree: Arc::new(Tree { root, control, swap, base, ignores }),
+            home: Arc::new(home),
             stage,
             crew: Crew::default(),
         })
+    }
+
+    /// Begins to hear what is done to the files. What is done from now on is told.
+    pub fn watch(&self, unit: UnitId, events: UnboundedSender<Event>) -> io::Result<Watcher> {
+        Watcher::start(&self.home.path, self.tree.clone(), unit, events)
+    }
+
+    /// The name of a remote path's file, below the root.
+    pub fn local(&self, path: &RemotePath) -> String {
+        self.tree.local(path).into_owned()
     }
 
     /// Carries out operations on other threads, and reports each.
@@ -76,7 +106,9 @@ impl Disk {
     /// Carries out an operation now.
     pub fn perform(&self, call: CallId, op: DiskOp) -> Outcome {
         let result = match op {
-            DiskOp::Clean => self.clean(call.run),
+            DiskOp::Clean { keep } => self.clean(call.run, &keep),
+            DiskOp::Stage { path, expect } => self.copy_to_stage(call, &path, expect),
+            DiskOp::Root => return self.home.check(&self.tree),
             DiskOp::Look { path, known, writable } => {
                 self.tree.look(&path, known, writable).map(Answer::Looked)
             }

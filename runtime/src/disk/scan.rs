@@ -7,17 +7,20 @@ use landfall_core::path::RemotePath;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 
 use super::names;
-use super::tree::{Tree, is_nowhere, open_below};
+use super::tree::{Tree, is_nowhere, join, open_below};
 
 impl Tree {
-    /// What is in a directory. Names that no remote path has, and those that were shortened,
-    /// are left out: a look finds them.
+    /// What is in a directory. Names that no remote path has, those that were shortened and those
+    /// that are ignored are left out: a look finds them.
     pub fn scan(&self, dir: Option<&RemotePath>) -> io::Result<Vec<(RemotePath, Seen)>> {
         let local = dir.map(|dir| self.local(dir)).unwrap_or_default();
         let open = match open_below(&self.root, &local, false) {
             Err(why) if is_nowhere(&why) => return Ok(Vec::new()),
             other => other?,
         };
+        if dir.is_none() {
+            self.ignores.read(&self.root);
+        }
         let above = dir.map_or(self.base.as_str(), RemotePath::as_str);
         let mut entries = Vec::new();
         // It is held as a path alone, which can not be read.
@@ -30,6 +33,10 @@ impl Tree {
                 continue;
             }
             let Ok(path) = RemotePath::parse(&format!("{above}/{name}")) else { continue };
+            let is_dir = entry.file_type() == FileType::Directory;
+            if self.ignores.are_any() && self.ignores.is_ignored(&join(&local, name), is_dir) {
+                continue;
+            }
             let seen = match entry.file_type() {
                 FileType::Directory => Seen::Odd(Odd::Directory),
                 FileType::Symlink => Seen::Odd(Odd::Symlink),

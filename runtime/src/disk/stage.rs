@@ -1,7 +1,7 @@
 //! Where bytes wait for their place: files below `.relay/stage`, on the mirror's file system,
 //! so that placing is a rename.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::sync::Mutex;
 
@@ -34,12 +34,16 @@ pub struct Staged<'a> {
 }
 
 impl Stage {
+    /// Below the control directory.
+    pub(crate) const DIR: &'static str = "stage";
+
     pub(super) fn open(control: &Dir) -> io::Result<Self> {
-        control.create_dir_all("stage")?;
-        Ok(Self { dir: control.open_dir("stage")?, hashes: Mutex::default() })
+        control.create_dir_all(Self::DIR)?;
+        Ok(Self { dir: control.open_dir(Self::DIR)?, hashes: Mutex::default() })
     }
 
-    pub(super) fn name(blob: BlobId) -> String {
+    /// The name of its file.
+    pub(crate) fn name(blob: BlobId) -> String {
         let call = blob.call;
         format!("{}-{}-{}-{}", call.run, call.unit.0, call.n, blob.part)
     }
@@ -108,13 +112,15 @@ impl Stage {
         self.hashes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Removes the blobs of earlier runs, and answers how many there were.
-    pub(super) fn clean(&self, run: u32) -> io::Result<u32> {
+    /// Removes the blobs of earlier runs but for these, and answers how many there were.
+    pub(super) fn clean(&self, run: u32, keep: &[BlobId]) -> io::Result<u32> {
         let mine = format!("{run}-");
+        let keep: HashSet<String> = keep.iter().map(|blob| Self::name(*blob)).collect();
         let mut removed = 0;
         for entry in self.dir.entries()? {
             let name = entry?.file_name();
-            if !name.to_string_lossy().starts_with(&mine) {
+            let text = name.to_string_lossy();
+            if !text.starts_with(&mine) && !keep.contains(&*text) {
                 self.dir.remove_file(&name)?;
                 removed += 1;
             }

@@ -9,6 +9,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+mod two_way;
+
 struct Lab {
     dir: tempfile::TempDir,
     disk: Disk,
@@ -270,11 +272,14 @@ fn what_a_killed_run_left_behind_is_removed_but_what_came_out_of_an_exchange_is_
     lab.write(&format!("/{CONTROL_DIR}/swap/{}-2-0-1/d/a", hash("new")), "mine");
     // Killed before the exchange: this is ours.
     lab.write(&format!("/{CONTROL_DIR}/swap/{}-2-0-2/d/b", hash("new")), "new");
-    let outcome = lab.disk.perform(CallId { run: 3, unit: UnitId(0), n: 1 }, DiskOp::Clean);
+    let outcome = lab
+        .disk
+        .perform(CallId { run: 3, unit: UnitId(0), n: 1 }, DiskOp::Clean { keep: Vec::new() });
     assert_eq!(outcome, Outcome::Ok(Answer::Cleaned { removed: 2 }));
     assert_eq!(lab.control(), [format!("conflicts/d/a.{}.local", hash("mine").short())]);
     assert_eq!(
-        lab.disk.perform(CallId { run: 3, unit: UnitId(0), n: 1 }, DiskOp::Clean),
+        lab.disk
+            .perform(CallId { run: 3, unit: UnitId(0), n: 1 }, DiskOp::Clean { keep: Vec::new() }),
         Outcome::Ok(Answer::Cleaned { removed: 0 })
     );
 }
@@ -283,7 +288,7 @@ fn what_a_killed_run_left_behind_is_removed_but_what_came_out_of_an_exchange_is_
 fn a_run_that_cleans_leaves_its_own_exchanges_alone() {
     let lab = Lab::new();
     lab.write(&format!("/{CONTROL_DIR}/swap/{}-2-0-1/a", hash("new")), "mine");
-    let outcome = lab.perform(DiskOp::Clean);
+    let outcome = lab.perform(DiskOp::Clean { keep: Vec::new() });
     assert_eq!(outcome, Outcome::Ok(Answer::Cleaned { removed: 0 }));
     assert_eq!(lab.control().len(), 1);
 }
@@ -294,7 +299,7 @@ fn odd_things_that_came_out_of_an_exchange_do_not_keep_the_rest_from_being_kept(
     let swap = format!("/{CONTROL_DIR}/swap/{}-1-0-1", hash("new"));
     lab.write(&format!("{swap}/b"), "mine");
     std::os::unix::fs::symlink("/etc", lab.file(&format!("{swap}/a"))).unwrap();
-    lab.perform(DiskOp::Clean);
+    lab.perform(DiskOp::Clean { keep: Vec::new() });
     let kept = format!("conflicts/b.{}.local", hash("mine").short());
     assert!(lab.control().contains(&kept), "{:?}", lab.control());
     let link = lab.file(&format!("/{CONTROL_DIR}/conflicts/a.odd.local"));

@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
+use super::ignores::Ignores;
 use super::{fault, mode, names};
 
 /// Where exchanges happen, below the control directory.
@@ -30,6 +31,8 @@ pub(super) struct Tree {
     pub swap: Dir,
     /// The remote directory that the root mirrors, without a trailing `/`.
     pub base: String,
+    /// What stays here.
+    pub ignores: Ignores,
 }
 
 impl Tree {
@@ -37,6 +40,15 @@ impl Tree {
     pub fn local<'p>(&self, path: &'p RemotePath) -> Cow<'p, str> {
         let below = path.as_str().strip_prefix(self.base.as_str()).unwrap_or(path.as_str());
         names::local(below.trim_start_matches('/'))
+    }
+
+    /// The remote path of a path below the root. `None` for what no remote path is here as, or
+    /// is here under a shorter name.
+    pub fn remote(&self, local: &str) -> Option<RemotePath> {
+        if local.split('/').any(names::must_shorten) {
+            return None;
+        }
+        RemotePath::parse(&format!("{}/{local}", self.base)).ok()
     }
 
     /// Looks at a path.
@@ -70,6 +82,11 @@ impl Tree {
 /// The directories of a path, and its last component.
 pub(super) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// The path of a name in a directory below the root.
+pub(super) fn join(dir: &str, name: &str) -> String {
+    if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
 }
 
 /// Opens a directory below another, step by step and without following links; with `make`,

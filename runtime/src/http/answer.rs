@@ -76,8 +76,8 @@ impl Attempt {
     /// Takes a good answer in. The parser reports how it ended.
     pub(super) async fn take_in(self, request: Request, response: Response) {
         let limit = match request {
-            Request::Tip | Request::Events { .. } | Request::Tree { .. } => PAGE_MAX,
-            _ => u64::MAX,
+            Request::Export { .. } | Request::Read { .. } | Request::ReadMany { .. } => u64::MAX,
+            _ => PAGE_MAX,
         };
         let (receive, body) = Body::split(response, limit);
         let parser = Parser { attempt: self, handle: Handle::current(), end: body.end() };
@@ -114,6 +114,7 @@ impl Parser {
                 return;
             }
             Ok(answer) => Outcome::Ok(answer),
+            Err(_) if self.attempt.credit.is_closed() => return,
             // Half of a good body is malformed only because it is half.
             Err(failed) if failed.why == Fault::Malformed => match self.end.get() {
                 Some(BodyEnd::Cut) => Failed::new(Blame::Unknown, Fault::Cut).into(),
@@ -157,6 +158,10 @@ impl Parser {
                 FileObject::File(fetched) => Ok(Answer::Read(fetched)),
                 FileObject::Refused { .. } => Err(Failed::malformed()),
             },
+            Request::PushMany { .. } => self.wrote_many(&mut json),
+            Request::Push(_) => self.wrote(&mut json),
+            Request::PushDelete { .. } => self.deleted(&mut json),
+            Request::Op { .. } => self.op(&mut json),
             Request::Stream { .. } => Err(Failed::malformed()),
         }
     }

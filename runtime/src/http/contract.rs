@@ -1,10 +1,13 @@
 //! The contract of the network port, kept over real sockets.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, UnitId};
 use landfall_reference::contract::network::{TestNetwork, check, workspace};
+use landfall_reference::contract::writes::{self, TestWrites};
+use landfall_reference::server::Server;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -14,6 +17,7 @@ use crate::serve::{Running, ServerConfig, start};
 
 struct Real {
     http: Http,
+    stage: Arc<Stage>,
     events: UnboundedReceiver<Event>,
     _server: Running,
     runtime: Runtime,
@@ -21,16 +25,17 @@ struct Real {
 }
 
 impl Real {
-    fn new() -> Self {
+    fn new(server: Server) -> Self {
         let runtime = Runtime::new().unwrap();
-        let config = ServerConfig { server: workspace(), ..ServerConfig::default() };
+        let config = ServerConfig { server, ..ServerConfig::default() };
         let server = runtime.block_on(start(config)).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path(), "/").unwrap();
         let (sender, events) = unbounded_channel();
         let target = Target { base_url: server.base_url(), workspace: "w".into(), token: None };
-        let http = Http::new(target, disk.stage, sender).unwrap();
-        Self { http, events, _server: server, runtime, dir }
+        let stage = disk.stage;
+        let http = Http::new(target, stage.clone(), sender).unwrap();
+        Self { http, stage, events, _server: server, runtime, dir }
     }
 }
 
@@ -77,5 +82,21 @@ impl TestNetwork for Real {
 
 #[test]
 fn the_real_network_brings_what_the_server_has() {
-    check(&mut Real::new()).unwrap_or_else(|why| panic!("{why}"));
+    check(&mut Real::new(workspace())).unwrap_or_else(|why| panic!("{why}"));
+}
+
+impl TestWrites for Real {
+    fn stage(&mut self, blob: BlobId, bytes: &[u8]) {
+        let mut staged = self.stage.begin(blob).unwrap();
+        staged.write_all(bytes).unwrap();
+        staged.finish();
+    }
+}
+
+#[test]
+fn the_real_network_takes_writes_and_says_what_became_of_each() {
+    for bulk in [true, false] {
+        let mut network = Real::new(writes::workspace(bulk));
+        writes::check(&mut network, bulk).unwrap_or_else(|why| panic!("{why}"));
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! The adapter never retries, redirects, paces or sleeps: the machine does all that. A body is
 //! parsed while it arrives, on a thread that may block, and content goes straight to the stage:
-//! neither a body nor the content of a file is ever in memory as a whole. When the machine has
+//! neither a body nor the content of a file is ever in memory as a whole. What is sent comes
+//! from the stage in the same way, encoded on its way out. When the machine has
 //! no credit left to give, the parser waits, the channel behind it fills, and the socket is not
 //! read any more.
 
@@ -25,9 +26,12 @@ use crate::disk::Stage;
 
 mod answer;
 mod body;
+mod content;
 mod file;
+mod push;
 mod request;
 mod stream;
+mod written;
 
 /// A connection that is not there after this will not be.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -104,6 +108,14 @@ struct Flight {
     task: AbortHandle,
 }
 
+impl Flight {
+    /// In this order, so that a task that waits for credit does not take the end for an answer.
+    fn end(&self) {
+        self.task.abort();
+        self.credit.close();
+    }
+}
+
 impl Http {
     /// A client for one workspace.
     pub fn new(
@@ -144,8 +156,10 @@ impl Http {
             call,
         };
         let task = tokio::spawn(async move {
-            let events = attempt.events.clone();
-            if let Err(failed) = attempt.run(request).await {
+            let (events, credit) = (attempt.events.clone(), attempt.credit.clone());
+            if let Err(failed) = attempt.run(request).await
+                && !credit.is_closed()
+            {
                 let _ = events.send(Event::Done { call, outcome: failed.into() });
             }
         });
@@ -162,9 +176,15 @@ impl Http {
     /// Stops. Whatever was being staged is removed by the parser when its input ends.
     pub fn cancel(&mut self, call: CallId) {
         if let Some(flight) = self.flights.remove(&call) {
-            flight.credit.close();
-            flight.task.abort();
+            flight.end();
         }
+    }
+}
+
+impl Drop for Http {
+    /// A parser that waits for credit would wait for ever.
+    fn drop(&mut self) {
+        self.flights.values().for_each(Flight::end);
     }
 }
 

@@ -6,7 +6,7 @@ use landfall_core::effect::Request;
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::time::Ms;
 use landfall_core::wire::ErrorBody;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{RequestBuilder, Response};
 
@@ -16,25 +16,48 @@ use super::{Attempt, Target, Token};
 /// Of the body of an error, no more is read.
 const ERROR_BODY_MAX: usize = 64 * 1024;
 
-/// What has a meaning in an address and is none in a workspace id.
+/// Every request needs this header. It finds a request again in the logs of the server.
+pub(super) const CORRELATION: &str = "X-Correlation-Id";
+
+/// What has a meaning in an address and is none in a name.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A name as one segment of an address. It fits a header too.
+pub(super) fn segment(name: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(name, SEGMENT)
+}
 
 impl Attempt {
     /// Sends the request and takes the answer in. An error is the last word about the call;
     /// else the parser has it.
     pub(super) async fn run(self, request: Request) -> Result<(), Failed> {
-        if let Request::Stream { after } = request {
-            return self.stream(after).await;
+        match request {
+            Request::Stream { after } => return self.stream(after).await,
+            Request::PushMany { files } => return self.push_many(files).await,
+            Request::Push(push) => return self.push(push).await,
+            Request::PushDelete { .. } => return self.push_delete(request).await,
+            _ => {}
         }
-        let response = self.build(&request)?.send().await.map_err(|why| {
-            tracing::debug!(call = %self.call, "no answer: {}", without_url(why));
-            Failed::new(Blame::Unknown, Fault::Link)
-        })?;
+        let response = self.sent(self.build(&request)?).await?;
         if !response.status().is_success() {
-            return Err(refused(response).await);
+            let Refusal { status, code, message, retry_after, .. } = refusal(response).await;
+            let (blame, why) = Fault::classify(status, &code, &message);
+            return Err(Failed { blame, why, retry_after });
         }
         self.take_in(request, response).await;
         Ok(())
+    }
+
+    /// Sends what was built, with the credentials as they are now.
+    pub(super) async fn sent(&self, builder: RequestBuilder) -> Result<Response, Failed> {
+        let builder = match self.target.token()? {
+            None => builder,
+            Some(token) => builder.bearer_auth(token),
+        };
+        builder.send().await.map_err(|why| {
+            tracing::debug!(call = %self.call, "no answer: {}", without_url(why));
+            Failed::new(Blame::Unknown, Fault::Link)
+        })
     }
 
     fn build(&self, request: &Request) -> Result<RequestBuilder, Failed> {
@@ -59,8 +82,12 @@ impl Attempt {
                     None => builder,
                 }
             }
-            // A WebSocket has its own way in.
-            Request::Stream { .. } => return Err(Failed::malformed()),
+            Request::Op { op } => get(&format!("ops/{}", segment(&op.0)), &[]),
+            // These have their own way in.
+            Request::Stream { .. }
+            | Request::PushMany { .. }
+            | Request::Push(_)
+            | Request::PushDelete { .. } => return Err(Failed::malformed()),
             Request::Read { path } => get("fs/file", &[("path", path.as_str())]),
             Request::ReadMany { paths } => {
                 let paths: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
@@ -71,11 +98,7 @@ impl Attempt {
                     .body(body)
             }
         };
-        let builder = builder.header("X-Correlation-Id", format!("landfall-{}", self.call));
-        Ok(match self.target.token()? {
-            None => builder,
-            Some(token) => builder.bearer_auth(token),
-        })
+        Ok(builder.header(CORRELATION, format!("landfall-{}", self.call)))
     }
 }
 
@@ -83,7 +106,7 @@ impl Target {
     /// The address of a route.
     pub(super) fn url(&self, route: &str) -> String {
         let base = self.base_url.trim_end_matches('/');
-        let workspace = utf8_percent_encode(&self.workspace, SEGMENT);
+        let workspace = segment(&self.workspace);
         format!("{base}/v1/workspaces/{workspace}/{route}")
     }
 
@@ -112,7 +135,18 @@ fn without_url(why: reqwest::Error) -> String {
     }
 }
 
-async fn refused(mut response: Response) -> Failed {
+/// An answer that is no success.
+pub(super) struct Refusal {
+    pub status: u16,
+    /// Empty when a proxy answered, and not the server.
+    pub code: String,
+    pub message: String,
+    /// The body, if it is not what the API promises. It may be cut off.
+    pub other: String,
+    pub retry_after: Option<Ms>,
+}
+
+pub(super) async fn refusal(mut response: Response) -> Refusal {
     let status = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = header.and_then(|value| retry_after(value, SystemTime::now()));
@@ -124,9 +158,13 @@ async fn refused(mut response: Response) -> Failed {
         }
     }
     // A proxy may have answered: then there is no code.
-    let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
-    let (blame, why) = Fault::classify(status, &error.code, &error.message);
-    Failed { blame, why, retry_after }
+    let error: Option<ErrorBody> = serde_json::from_slice(&body).ok();
+    let other = match error {
+        Some(_) => String::new(),
+        None => String::from_utf8_lossy(&body).into_owned(),
+    };
+    let ErrorBody { code, message, .. } = error.unwrap_or_default();
+    Refusal { status, code, message, other, retry_after }
 }
 
 /// Reads `Retry-After`: seconds or a date. One that lies in the past means now.

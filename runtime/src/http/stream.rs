@@ -190,13 +190,13 @@ impl Attempt {
     }
 
     /// Waits until the machine takes one more. Meanwhile nothing is read from the socket.
-    async fn credit(&self) -> Result<(), Failed> {
+    pub(super) async fn credit(&self) -> Result<(), Failed> {
         let permit = self.credit.acquire().await.map_err(|_| no_link())?;
         permit.forget();
         Ok(())
     }
 
-    fn hand_over(&self, part: Part) {
+    pub(super) fn hand_over(&self, part: Part) {
         let _ = self.events.send(Event::Part { call: self.call, part });
     }
 }

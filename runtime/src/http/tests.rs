@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::disk::{Disk, hash_file};
 
+mod writes;
+
 const CALL: CallId = CallId { run: 1, unit: UnitId(0), n: 1 };
 
 struct Lab {
@@ -51,10 +53,19 @@ impl Lab {
         request
     }
 
+    /// Takes one request, with the body that it promises.
     async fn accept(&self) -> (TcpStream, String) {
         let (mut socket, _) = self.listener.accept().await.unwrap();
         let mut request = Vec::new();
-        while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        loop {
+            if let Some(end) = request.windows(4).position(|end| end == b"\r\n\r\n") {
+                let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                let length: usize = length.map_or(0, |length| length.parse().unwrap());
+                if request.len() >= end + 4 + length {
+                    break;
+                }
+            }
             assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0);
         }
         (socket, String::from_utf8(request).unwrap())

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Below the control directory.
-const CONFLICTS: &str = "conflicts";
+use crate::disk::resolve::RESOLVED;
 
-/// Below that: those that a person is done with.
-const RESOLVED: &str = "resolved";
+/// Below the control directory.
+pub(crate) const DIR: &str = "conflicts";
 
 /// More are not counted: whoever has so many knows.
 const COUNT_MAX: u64 = 10_000;
@@ -26,21 +25,35 @@ pub(super) fn count(control: &Path) -> u64 {
 pub(super) fn paths(control: &Path) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
     walk(control, &mut |name| {
-        // `<name>.<hash>.local`, or `<name>.<hash>.<n>.local`.
-        let rest = name.strip_suffix(".local").unwrap_or(name);
-        let rest = match rest.rsplit_once('.') {
-            Some((rest, n)) if n.len() < 4 && n.bytes().all(|b| b.is_ascii_digit()) => rest,
-            _ => rest,
-        };
-        paths.extend(rest.rsplit_once('.').map(|(path, _)| path.to_owned()));
+        paths.insert(path_of(name).to_owned());
         (paths.len() as u64) < COUNT_MAX
     });
     paths
 }
 
+/// The names of copies, at most 10,000.
+pub(crate) fn names(control: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    walk(control, &mut |name| {
+        names.push(name.to_owned());
+        (names.len() as u64) < COUNT_MAX
+    });
+    names
+}
+
+/// The path that a copy is of: it is called `<name>.<hash>.local`, or `<name>.<hash>.<n>.local`.
+pub(crate) fn path_of(copy: &str) -> &str {
+    let rest = copy.strip_suffix(".local").unwrap_or(copy);
+    let rest = match rest.rsplit_once('.') {
+        Some((rest, n)) if n.len() < 4 && n.bytes().all(|b| b.is_ascii_digit()) => rest,
+        _ => rest,
+    };
+    rest.rsplit_once('.').map_or(rest, |(path, _)| path)
+}
+
 /// Shows the names below the directory of copies, until told to stop.
 fn walk(control: &Path, show: &mut dyn FnMut(&str) -> bool) {
-    let mut open = vec![(control.join(CONFLICTS), String::new())];
+    let mut open = vec![(control.join(DIR), String::new())];
     while let Some((dir, below)) = open.pop() {
         let Ok(entries) = std::fs::read_dir(&dir) else { continue };
         for entry in entries.flatten() {
@@ -64,7 +77,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(count(dir.path()), 0);
         for name in ["a.md.0123abcd.local", "d/b.c.0123abcd.2.local", "resolved/a.md.x.local"] {
-            let path = dir.path().join(CONFLICTS).join(name);
+            let path = dir.path().join(DIR).join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "x").unwrap();
         }

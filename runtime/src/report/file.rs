@@ -47,7 +47,7 @@ pub struct Identity {
     pub remote_root: String,
     /// The mirror.
     pub local_root: String,
-    /// `pull-only`.
+    /// `mirror`, `pull-only` or `write-only`.
     pub sync_mode: SyncMode,
     /// Between two looks at the feed.
     pub interval_ms: u64,

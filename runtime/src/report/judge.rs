@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use landfall_core::files::entry::Hold;
-use landfall_core::path::CONTROL_DIR;
 use landfall_core::roots::Marker;
 use landfall_core::row::{Row, Value};
 use landfall_core::status::{Verdict, WorkspaceStatus};
@@ -237,12 +236,14 @@ impl Report {
         if let Some(credentials) = &self.credentials {
             text += &format!("credentials: {credentials}\n");
         }
-        let copies = format!("conflict copies are in {CONTROL_DIR}/conflicts");
+        let copies = "conflict copies: `landfall conflicts list`";
         for (n, what) in [
             (self.local_only, "local edits stay in place"),
             (self.refused_names, "names from the server can not be placed"),
             (self.public.denied_paths(), "files may not be read with these credentials"),
-            (self.public.pending_conflicts(), copies.as_str()),
+            (self.public.pending_conflicts(), copies),
+            (self.public.pending_writeback(), "changes are on their way to the server"),
+            (self.public.dead_letters(), "dead letters: `landfall writeback list`"),
         ] {
             if n > 0 {
                 text += &format!("{n} {what}\n");
@@ -320,7 +321,7 @@ fn ways(brake: &landfall_core::brake::Brake, root: &str) -> Vec<Way> {
 }
 
 /// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
     match word.chars().all(plain) {
         true => word.to_owned(),

@@ -15,9 +15,9 @@ use landfall_core::path::CONTROL_DIR;
 use landfall_core::time::Wall;
 
 use crate::lock::Lock;
-use crate::{clock, roots, store};
+use crate::{clock, exit, roots, store};
 
-mod conflicts;
+pub(crate) mod conflicts;
 pub mod file;
 pub mod judge;
 pub mod paths;
@@ -25,7 +25,9 @@ pub mod public;
 mod why;
 
 pub use judge::Report;
+pub(crate) use judge::quoted;
 pub use why::why;
+pub(crate) use why::{look, remote_path};
 
 /// The schema of the status in JSON, and of the status file.
 pub const SCHEMA: &str = "landfall.status/1";
@@ -50,6 +52,17 @@ pub enum ReportError {
     /// Nothing is known of the path.
     #[error("nothing is known of {0}: the server has not shown such a file, and none was placed")]
     Unknown(String),
+}
+
+impl ReportError {
+    /// The documented exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            ReportError::NoMirror(_) => exit::NOT_INITIALISED,
+            ReportError::Path(..) => exit::USAGE,
+            _ => exit::FAILED,
+        }
+    }
 }
 
 /// Reads the state of a mirror from its disk. It asks no server and needs no credentials.
@@ -82,7 +95,8 @@ pub fn report(root: &Path) -> Result<Report, ReportError> {
     }))
 }
 
-fn rfc3339(wall: Wall) -> String {
+/// A time for people and programs, to the second.
+pub(crate) fn rfc3339(wall: Wall) -> String {
     // A file can say anything, and the format ends with the year 9999.
     const LAST: u64 = 253_402_300_799_000;
     let time = UNIX_EPOCH + Duration::from_millis(wall.0.min(LAST));

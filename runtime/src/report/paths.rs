@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use landfall_core::fault::Fault;
-use landfall_core::files::entry::{Hold, Remote};
+use landfall_core::files::entry::{Hold, Remote, Unsent};
 use landfall_core::path::CONTROL_DIR;
 use landfall_core::row::{Row, Value};
 use serde::Serialize;
@@ -73,6 +73,10 @@ pub fn files(root: &Path) -> Result<BTreeMap<String, FileState>, StoreError> {
         let hold = row.hold.as_ref().map(|hold| match hold {
             Hold::Aside { .. } => "aside",
             Hold::MaxDelete => "max-delete",
+            Hold::Unsent { why: Unsent::Denied, .. } => "write-denied",
+            Hold::Unsent { why: Unsent::Dead, .. } => "dead-letter",
+            Hold::Unsent { why: Unsent::TooLarge, .. } => "too-large",
+            Hold::Unsent { why: Unsent::GivenUp, .. } => "given-up",
         });
         let readonly = row.proof.as_ref().is_some_and(|proof| !proof.stamp.writable);
         let revision = revision.0.clone();

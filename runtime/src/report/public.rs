@@ -169,12 +169,16 @@ struct Circuit {
     next_retry: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Outbox {
+    /// On their way, or accepted by the server, which still works on them.
     pending: u64,
+    /// Dead letters.
     needs_attention: u64,
+    /// Changes of here that are not sent: denied, too large, or dead.
     failed: u64,
+    /// Taken by the server, in this run.
     acked: u64,
 }
 
@@ -224,6 +228,16 @@ impl Public {
         self.denied_paths
     }
 
+    /// Changes that are on their way to the server.
+    pub fn pending_writeback(&self) -> u64 {
+        self.pending_writeback
+    }
+
+    /// Changes that could not be delivered.
+    pub fn dead_letters(&self) -> u64 {
+        self.outbox.needs_attention
+    }
+
     /// Conflict copies.
     pub fn pending_conflicts(&self) -> u64 {
         self.pending_conflicts
@@ -240,13 +254,16 @@ impl Public {
             status.heard.trouble.as_ref().is_some_and(|trouble| !trouble.why.was_answered());
         let offline = status.circuit.open || unanswered && status.circuit.failures > 1;
         let stalls = status.bootstrap.as_ref().map_or(0, |bootstrap| bootstrap.stalls);
+        let sends = &status.outbox;
+        // What the server has accepted is not delivered before it says so.
+        let pending = sends.pending + sends.owed;
         let states = States {
             stale,
             offline,
             syncing: daemon.is_some() && status.complete && !status.in_step,
             has_conflicts: conflicts > 0,
-            has_pending_writeback: false,
-            outbox_needs_attention: false,
+            has_pending_writeback: pending > 0,
+            outbox_needs_attention: sends.dead > 0,
         };
         let stalled = stalls > 0 || status.verdict == Verdict::Halted;
         Self {
@@ -262,10 +279,10 @@ impl Public {
             stale_after: at(stale_after),
             status: top(&states, stalled, status.bootstrap.is_some()),
             states,
-            pending_writeback: 0,
+            pending_writeback: pending,
             pending_conflicts: conflicts,
             denied_paths: status.denied,
-            failed_writebacks: 0,
+            failed_writebacks: sends.unsent,
             last_error: status.heard.trouble.as_ref().map(|trouble| last_error(trouble, stalls)),
             low_memory: false,
             counters: Counters {
@@ -287,7 +304,12 @@ impl Public {
                 threshold: THRESHOLD,
                 next_retry: at(status.circuit.retry_at),
             },
-            outbox: Outbox::default(),
+            outbox: Outbox {
+                pending,
+                needs_attention: sends.dead,
+                failed: sends.unsent,
+                acked: status.counters.sent,
+            },
             last_applied_revision: status
                 .last_applied
                 .as_ref()

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use landfall_core::files::entry::{Entry, Hold, Local, Remote, Version};
+use landfall_core::files::entry::{Entry, Hold, Local, Remote, Stamp, Version};
 use landfall_core::files::plan::plan;
+use landfall_core::hash::ContentHash;
 use landfall_core::id::{CallId, UnitId};
 use landfall_core::path::{CONTROL_DIR, RemotePath};
 use landfall_core::row::{Row, Value};
@@ -38,7 +39,8 @@ pub fn why(root: &Path, name: &str) -> Result<String, ReportError> {
         })
         .ok_or_else(|| ReportError::Unknown(path.to_string()))?;
     let mut entry = Entry::from_row(row);
-    entry.local = look(root, base, &path, &entry);
+    let known = entry.proof.as_ref().map(|proof| (proof.hash, proof.stamp));
+    entry.local = look(root, base, &path, known);
     let (action, rule) = plan(&entry, sync_mode);
     let mut text = format!("{path}\n");
     text += &format!("here:   {}\n", local(&entry.local));
@@ -56,11 +58,16 @@ pub fn why(root: &Path, name: &str) -> Result<String, ReportError> {
     Ok(text)
 }
 
-fn look(root: &Path, base: &str, path: &RemotePath, entry: &Entry) -> Local {
+/// What is at a path now. With `known`, its stamp may prove that.
+pub(crate) fn look(
+    root: &Path,
+    base: &str,
+    path: &RemotePath,
+    known: Option<(ContentHash, Stamp)>,
+) -> Local {
     use landfall_core::effect::DiskOp;
     use landfall_core::event::{Answer, Outcome};
     use landfall_core::files::entry::Found;
-    let known = entry.proof.as_ref().map(|proof| (proof.hash, proof.stamp));
     let Ok(disk) = Disk::open(root, base) else { return Local::Unknown };
     let call = CallId { run: 0, unit: UnitId(0), n: 0 };
     match disk.perform(call, DiskOp::Look { path: path.clone(), known, writable: None }) {
@@ -74,7 +81,7 @@ fn look(root: &Path, base: &str, path: &RemotePath, entry: &Entry) -> Local {
 }
 
 /// A name as a person writes it: a remote path, or a file below the mirror.
-fn remote_path(root: &Path, base: &str, name: &str) -> Result<RemotePath, ReportError> {
+pub(crate) fn remote_path(root: &Path, base: &str, name: &str) -> Result<RemotePath, ReportError> {
     let local = std::path::absolute(name).ok();
     let below = local.as_ref().and_then(|path| path.strip_prefix(root).ok());
     let remote = match below {

@@ -7,7 +7,7 @@ use landfall_core::fault::Fault;
 use landfall_core::id::Revision;
 use landfall_core::roots::Marker;
 use landfall_core::status::{
-    Bootstrap, Circuit, Counters, Heard, Listener, Listening, Phase, Trouble, Verdict,
+    Bootstrap, Circuit, Counters, Heard, Listener, Listening, Outbox, Phase, Trouble, Verdict,
     WorkspaceStatus,
 };
 use landfall_core::time::{Ms, Wall};
@@ -168,7 +168,9 @@ fn trouble(why: Fault) -> Heard {
 fn brakes() -> impl Iterator<Item = Brake> {
     let first = Brake::MaxDelete { deletes: 12, allowed: 10, known: 20 };
     std::iter::successors(Some(first), |brake| match brake {
-        Brake::MaxDelete { .. } => Some(Brake::Frontier { directories: 50_001 }),
+        Brake::MaxDelete { .. } => Some(Brake::MaxUnlink { deletes: 12, allowed: 10, known: 20 }),
+        Brake::MaxUnlink { .. } => Some(Brake::RootLost { missing: 20 }),
+        Brake::RootLost { .. } => Some(Brake::Frontier { directories: 50_001 }),
         Brake::Frontier { .. } => Some(Brake::Forbidden { files: 12, known: 20 }),
         Brake::Forbidden { .. } => Some(Brake::Unreadable {
             kind: "lease".into(),

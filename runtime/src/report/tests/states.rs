@@ -83,6 +83,36 @@ fn a_file_that_fails_degrades() {
 }
 
 #[test]
+fn what_goes_to_the_server_is_counted_and_has_its_words() {
+    // Must show: degraded, exit code 3, one dead letter and three changes on their way, of which
+    // the server still works on one. For scripts: attention comes before a conflict, that before
+    // what is pending, and a server that is gone before all of them.
+    let outbox = Outbox { pending: 2, oldest: ago(9), owed: 1, dead: 1, unsent: 2 };
+    let mut status = WorkspaceStatus {
+        verdict: Verdict::Degraded,
+        reason: "1 write could not be delivered".into(),
+        in_step: false,
+        outbox,
+        counters: Counters { sent: 7, ..Counters::default() },
+        ..in_step()
+    };
+    let case = Case::told(status.clone()).with(|case| case.conflicts = 1);
+    let word = String::from("writeback-needs-attention");
+    assert_eq!(case.decided(), (Verdict::Degraded, 3, word));
+    let json = case.json();
+    assert_eq!((&json["pendingWriteback"], &json["failedWritebacks"]), (&3.into(), &2.into()));
+    assert_eq!(json["states"]["hasPendingWriteback"], true);
+    insta::assert_snapshot!("outbox", case.text());
+    insta::assert_snapshot!("outbox_json", pretty(&json["outbox"]));
+    status.outbox.dead = 0;
+    let case = Case::told(status.clone()).with(|case| case.conflicts = 1);
+    assert_eq!(case.decided().2, "conflict");
+    assert_eq!(Case::told(status.clone()).decided().2, "writeback-pending");
+    status.circuit.open = true;
+    assert_eq!(Case::told(status).decided().2, "offline");
+}
+
+#[test]
 fn a_server_that_is_gone_is_offline_to_scripts() {
     // Must show: the circuit open since 20 s, one try in 10 s; `offline`, and the bootstrap
     // hides that for those that only know that word.

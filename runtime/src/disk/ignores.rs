@@ -1,0 +1,160 @@
+//! What stays here although it lies in the mirror.
+//!
+//! It matters only for files that nobody knows yet: a file that is known stays in step, whatever
+//! its name. The rules are `.landfallignore` at the root, as git reads them, after our own, so
+//! that a person can take back all but the first of these.
+
+use std::io::{self, Read};
+use std::sync::{PoisonError, RwLock};
+
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{Dir, OpenOptions};
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+/// The rules of a person, at the root.
+pub(super) const FILE: &str = ".landfallignore";
+
+/// No more of it is read.
+const FILE_MAX: u64 = 1024 * 1024;
+
+/// Directories of version control at the root never leave: half of one is worse than none.
+const NEVER: [&str; 6] = [".git", ".hg", ".svn", ".bzr", "_darcs", ".jj"];
+
+/// Files that editors make for themselves while they save or lock another.
+const EDITORS: [&str; 11] = [
+    ".#*",
+    ".goutputstream-*",
+    ".~lock.*#",
+    "*___jb_tmp___",
+    "*___jb_old___",
+    "*.sw[pox]",
+    "*.tmp",
+    "*.tmp-*",
+    "*.writer-tmp-*",
+    "*~",
+    "\\#*#",
+];
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Ignores(Option<RwLock<Rules>>);
+
+#[derive(Debug)]
+struct Rules {
+    text: String,
+    matcher: Gitignore,
+}
+
+impl Ignores {
+    /// For a mirror that is not written here.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// What is ignored everywhere. The rules of the person have yet to be read.
+    pub fn built_in() -> Self {
+        Self(Some(RwLock::new(Rules { text: String::new(), matcher: matcher("") })))
+    }
+
+    /// Whether anything is ignored at all.
+    pub fn are_any(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Reads the rules of the person again. What can not be read is passed over, and said.
+    pub fn read(&self, root: &Dir) {
+        let Some(rules) = &self.0 else { return };
+        let text = match read(root) {
+            Ok(text) => text,
+            Err(why) if why.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(why) => {
+                return tracing::warn!("{FILE} can not be read, so it stays as it was: {why}");
+            }
+        };
+        let mut rules = rules.write().unwrap_or_else(PoisonError::into_inner);
+        if rules.text != text {
+            *rules = Rules { matcher: matcher(&text), text };
+        }
+    }
+
+    /// Whether a path below the root is ignored, or lies in a directory that is.
+    pub fn is_ignored(&self, local: &str, is_dir: bool) -> bool {
+        let Some(rules) = &self.0 else { return false };
+        let top = local.split('/').next().unwrap_or(local);
+        if NEVER.iter().any(|never| top.eq_ignore_ascii_case(never)) {
+            return true;
+        }
+        let rules = rules.read().unwrap_or_else(PoisonError::into_inner);
+        rules.matcher.matched_path_or_any_parents(local, is_dir).is_ignore()
+    }
+}
+
+fn read(root: &Dir) -> io::Result<String> {
+    let mut options = OpenOptions::new();
+    options.read(true).follow(FollowSymlinks::No);
+    if !root.symlink_metadata(FILE)?.is_file() {
+        return Ok(String::new());
+    }
+    let mut bytes = Vec::new();
+    root.open_with(FILE, &options)?.take(FILE_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn matcher(text: &str) -> Gitignore {
+    let mut builder = GitignoreBuilder::new(".");
+    for line in EDITORS.into_iter().chain(text.lines()) {
+        if let Err(why) = builder.add_line(None, line) {
+            tracing::warn!("a line of {FILE} is no pattern and is passed over: {why}");
+        }
+    }
+    builder.build().unwrap_or_else(|why| {
+        tracing::warn!("{FILE} can not be used: {why}");
+        Gitignore::empty()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cap_std::ambient_authority;
+
+    #[test]
+    fn editors_and_version_control_keep_their_files() {
+        let ignores = Ignores::built_in();
+        for path in [
+            ".git/config",
+            ".GIT",
+            "_darcs/x",
+            "a/.#b.md",
+            ".b.md.swp",
+            "b.md~",
+            "x/y.tmp",
+            ".~lock.a.odt#",
+            "a.md.tmp-123",
+            "a/#b#",
+            ".goutputstream-X",
+            "a.ts___jb_tmp___",
+        ] {
+            assert!(ignores.is_ignored(path, false), "{path}");
+        }
+        for path in ["a.md", "sub/.git/config", ".github/x.yml", "tmp/a", "a.tmpl", "#a", "~a"] {
+            assert!(!ignores.is_ignored(path, false), "{path}");
+        }
+        assert!(!Ignores::none().is_ignored(".git/config", false));
+    }
+
+    #[test]
+    fn a_person_may_add_rules_and_take_rules_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+        let ignores = Ignores::built_in();
+        std::fs::write(dir.path().join(FILE), "# mine\nbuild/\n/top\n!*.tmp\n[\n!.git\n").unwrap();
+        ignores.read(&root);
+        assert!(ignores.is_ignored("a/build/x/y", false) && ignores.is_ignored("build", true));
+        assert!(ignores.is_ignored("top", false) && !ignores.is_ignored("a/top", false));
+        assert!(!ignores.is_ignored("a.tmp", false) && ignores.is_ignored(".git", true));
+        std::fs::remove_file(dir.path().join(FILE)).unwrap();
+        ignores.read(&root);
+        assert!(!ignores.is_ignored("build", true) && ignores.is_ignored("a.tmp", false));
+    }
+}

@@ -1,0 +1,43 @@
+//! What only a mirror that is written needs of its disk.
+
+use super::*;
+
+const CALL: CallId = CallId { run: 1, unit: UnitId(0), n: 1 };
+
+#[test]
+fn a_root_that_went_or_was_replaced_is_no_root() {
+    let outer = tempfile::tempdir().unwrap();
+    let (root, elsewhere) = (outer.path().join("root"), outer.path().join("elsewhere"));
+    fs::create_dir(&root).unwrap();
+    let disk = Disk::open(&root, "/").unwrap();
+    let ask = || disk.perform(CALL, DiskOp::Root);
+    let lost = Outcome::Failed { blame: Blame::Lane, why: Fault::RootLost, retry_after: None };
+    assert_eq!(ask(), Outcome::Ok(Answer::Rooted));
+    fs::rename(&root, &elsewhere).unwrap();
+    assert_eq!(ask(), lost, "it went");
+    fs::create_dir_all(root.join(CONTROL_DIR)).unwrap();
+    assert_eq!(ask(), lost, "another has its place");
+    fs::remove_dir_all(&root).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &root).unwrap();
+    assert_eq!(ask(), Outcome::Ok(Answer::Rooted), "a link leads to it");
+    fs::rename(elsewhere.join(CONTROL_DIR), outer.path().join("control")).unwrap();
+    assert_eq!(ask(), lost, "its control directory went");
+}
+
+#[test]
+fn a_scan_of_a_mirror_that_is_written_leaves_out_what_stays_here() {
+    let lab = Lab::new();
+    for path in ["/.git/config", "/a.md", "/.a.md.swp", "/build/x", "/.landfallignore"] {
+        lab.write(path, "build\n");
+    }
+    let names = |disk: &Disk| {
+        let outcome = disk.perform(CALL, DiskOp::Scan { dir: None });
+        let Outcome::Ok(Answer::Scanned(entries)) = outcome else { panic!("{outcome:?}") };
+        let mut names: Vec<_> = entries.into_iter().map(|(path, _)| path.to_string()).collect();
+        names.sort();
+        names
+    };
+    let two_way = Disk::open_two_way(lab.dir.path(), "/").unwrap();
+    assert_eq!(names(&two_way), ["/.landfallignore", "/a.md"]);
+    assert_eq!(names(&lab.disk).len(), 5);
+}

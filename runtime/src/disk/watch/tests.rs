@@ -1,0 +1,156 @@
+//! What is heard of what people do to files.
+
+use std::fs;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+use crate::disk::Disk;
+
+struct Lab {
+    dir: tempfile::TempDir,
+    events: UnboundedReceiver<Event>,
+    _watcher: Watcher,
+}
+
+impl Lab {
+    fn new(before: impl FnOnce(&Path)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        before(dir.path());
+        let (sender, events) = unbounded_channel();
+        let disk = Disk::open_two_way(dir.path(), "/base").unwrap();
+        let watcher = disk.watch(UnitId(0), sender).unwrap();
+        Self { dir, events, _watcher: watcher }
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.dir.path().join(path), text).unwrap();
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
+    }
+
+    /// What is heard until this is. A file may be told as written more than once.
+    fn until(&mut self, last: &Hint) -> Vec<Hint> {
+        let begin = Instant::now();
+        let mut heard = Vec::new();
+        loop {
+            match self.events.try_recv() {
+                Ok(Event::Heard { hint, .. }) => {
+                    let is_last = hint == *last;
+                    if heard.last() != Some(&hint) {
+                        heard.push(hint);
+                    }
+                    if is_last {
+                        return heard;
+                    }
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(_) => std::thread::sleep(Duration::from_millis(2)),
+            }
+            assert!(begin.elapsed() < Duration::from_secs(10), "no {last:?} in {heard:?}");
+        }
+    }
+}
+
+fn at(path: &str) -> RemotePath {
+    RemotePath::parse(&format!("/base/{path}")).unwrap()
+}
+
+#[test]
+fn a_save_in_place_is_written_and_closed() {
+    let mut lab = Lab::new(|root| fs::write(root.join("a.md"), "old").unwrap());
+    lab.write("a.md", "new");
+    assert_eq!(
+        lab.until(&Hint::Closed(at("a.md"))),
+        [Hint::Written(at("a.md")), Hint::Closed(at("a.md"))]
+    );
+}
+
+#[test]
+fn an_atomic_save_arrives_and_its_temporary_file_is_ignored() {
+    let mut lab = Lab::new(|_| ());
+    lab.write("a.md.tmp", "new");
+    fs::rename(lab.path("a.md.tmp"), lab.path("a.md")).unwrap();
+    fs::rename(lab.path("a.md"), lab.path("b.md")).unwrap();
+    fs::remove_file(lab.path("b.md")).unwrap();
+    let heard = lab.until(&Hint::Left(at("b.md")));
+    let expected = [
+        Hint::Arrived(at("a.md")),
+        Hint::Left(at("a.md")),
+        Hint::Arrived(at("b.md")),
+        Hint::Left(at("b.md")),
+    ];
+    assert_eq!(heard, expected);
+}
+
+#[test]
+fn a_new_directory_is_heard_with_all_below_it() {
+    let mut lab = Lab::new(|_| ());
+    fs::create_dir_all(lab.path("d/e/f")).unwrap();
+    lab.until(&Hint::Directory(at("d")));
+    // Whatever was made before the directory above it was watched is found by its scan.
+    std::thread::sleep(Duration::from_millis(50));
+    lab.write("d/e/f/a.md", "new");
+    lab.until(&Hint::Closed(at("d/e/f/a.md")));
+}
+
+#[test]
+fn a_directory_that_is_renamed_is_heard_under_its_new_name_only() {
+    let mut lab = Lab::new(|root| {
+        fs::create_dir_all(root.join("d/e")).unwrap();
+        fs::create_dir_all(root.join("de")).unwrap();
+    });
+    fs::rename(lab.path("d"), lab.path("new")).unwrap();
+    let heard = lab.until(&Hint::Lost);
+    assert!(heard.contains(&Hint::Directory(at("new"))), "{heard:?}");
+    lab.write("new/e/a.md", "new");
+    lab.until(&Hint::Closed(at("new/e/a.md")));
+    lab.write("de/a.md", "its name begins the same");
+    lab.until(&Hint::Closed(at("de/a.md")));
+    fs::rename(lab.path("new"), lab.dir.path().join(".relay/out")).unwrap();
+    lab.until(&Hint::Lost);
+    lab.write(".relay/out/e/a.md", "outside");
+    lab.write("last.md", "x");
+    let heard = lab.until(&Hint::Closed(at("last.md")));
+    assert_eq!(heard, [Hint::Written(at("last.md")), Hint::Closed(at("last.md"))]);
+}
+
+#[test]
+fn what_stays_here_is_not_heard_and_rules_may_change() {
+    let mut lab = Lab::new(|root| {
+        for dir in [".git", "build/deep", "docs"] {
+            fs::create_dir_all(root.join(dir)).unwrap();
+        }
+        fs::write(root.join(ignores::FILE), "build/\n").unwrap();
+    });
+    for path in [".git/index", "build/deep/a.o", ".relay/x", "docs/.a.md.swp", "docs/b\\c"] {
+        lab.write(path, "x");
+    }
+    lab.write("docs/a.md", "x");
+    let heard = lab.until(&Hint::Closed(at("docs/a.md")));
+    assert_eq!(heard, [Hint::Written(at("docs/a.md")), Hint::Closed(at("docs/a.md"))]);
+    lab.write(ignores::FILE, "docs\n");
+    lab.until(&Hint::Lost);
+    lab.write("build/deep/b.o", "x");
+    lab.until(&Hint::Closed(at("build/deep/b.o")));
+    lab.write("docs/a.md", "y");
+    lab.write("last.md", "x");
+    let heard = lab.until(&Hint::Closed(at("last.md")));
+    assert_eq!(heard, [Hint::Written(at("last.md")), Hint::Closed(at("last.md"))]);
+}
+
+#[test]
+fn a_root_that_goes_is_something_missed() {
+    let outer = tempfile::tempdir().unwrap();
+    let root = outer.path().join("root");
+    fs::create_dir(&root).unwrap();
+    let disk = Disk::open_two_way(&root, "/").unwrap();
+    let (sender, events) = unbounded_channel();
+    let watcher = disk.watch(UnitId(0), sender).unwrap();
+    fs::rename(&root, outer.path().join("elsewhere")).unwrap();
+    let mut lab = Lab { dir: outer, events, _watcher: watcher };
+    lab.until(&Hint::Lost);
+}
