@@ -276,10 +276,11 @@ async fn a_unit_file_of_the_client_before_is_understood() {
     let (code, output) = run(mount(&[("RELAYFILE_MOUNT_MODE", "poll")])).await;
     assert_eq!(code, 0, "{output}");
     assert!(output.contains("RELAYFILE_MOUNT_TIMEOUT changes nothing"), "{output}");
-    assert_eq!(json(&place).await.1["intervalMs"], 90_000);
-    for (variable, value) in
-        [("RELAYFILE_MOUNT_SYNC_MODE", "mirror"), ("RELAYFILE_MOUNT_FUSE", "1")]
-    {
+    let told = json(&place).await.1;
+    assert_eq!((&told["intervalMs"], &told["syncMode"]), (&90_000.into(), &"mirror".into()));
+    let (code, output) = run(mount(&[("RELAYFILE_MOUNT_SYNC_MODE", "pull-only")])).await;
+    assert_eq!((code, &json(&place).await.1["syncMode"]), (0, &"pull-only".into()), "{output}");
+    for (variable, value) in [("RELAYFILE_MOUNT_MODE", "fuse"), ("RELAYFILE_MOUNT_FUSE", "1")] {
         let (code, output) = run(mount(&[(variable, value)])).await;
         assert_eq!((code, output.contains(variable)), (2, true), "{output}");
     }

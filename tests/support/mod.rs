@@ -44,7 +44,7 @@ impl Place {
         command
     }
 
-    /// `landfall mount` on this mirror.
+    /// `landfall mount` on this mirror. It only pulls unless `more` says otherwise.
     pub fn mount(&self, server: &Running, more: &[&str]) -> Command {
         self.mount_from(&server.base_url(), more)
     }
@@ -54,6 +54,9 @@ impl Place {
         let dir = self.mirror().display().to_string();
         let mut args = vec!["mount", "--base-url", url, "--workspace", "w", "--local-dir", &dir];
         args.extend(more);
+        if !more.contains(&"--sync-mode") {
+            args.extend(["--sync-mode", "pull-only"]);
+        }
         self.landfall(&args)
     }
 

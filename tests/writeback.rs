@@ -1,0 +1,219 @@
+//! A mount that goes both ways: what people do to the files of a mirror reaches the server, as
+//! they did it and once, whatever happens to the mount.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use landfall::serve::{Route, Running};
+use landfall_core::time::{Ms, Wall};
+use landfall_reference::script::Script;
+use landfall_reference::server::{Content, Server};
+use support::http::{USUAL, ask};
+use support::{Place, remote, serving};
+
+/// Only what is done here, or asked for because of it, is heard of.
+const DEAF: &[&str] = &["--sync-mode", "mirror", "--websocket=false", "--interval", "1h"];
+const MIRROR: &[&str] = &["--sync-mode", "mirror"];
+
+fn workspace() -> Server {
+    let mut server = Server::default();
+    server.put("/docs/a.md", Content::new(*b"# hello a\n"), Wall(1_000));
+    server.put("/docs/deep/er/b.bin", Content::new(vec![0, 1, 0xff]), Wall(2_000));
+    server.put("/c.txt", Content::new(*b"c"), Wall(3_000));
+    server
+}
+
+/// A mount, killed when the test is over.
+struct Mount(Child);
+
+impl Mount {
+    async fn start(place: &Place, server: &Running, more: &[&str]) -> Self {
+        let before = place.log().matches("in step").count();
+        let mount = Self(place.spawn(server, more));
+        until(place, "it is in step", || place.log().matches("in step").count() > before).await;
+        mount
+    }
+
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn until(place: &Place, what: &str, is: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "not {what}:\n{}", place.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn file(place: &Place, path: &str) -> PathBuf {
+    place.mirror().join(path)
+}
+
+fn write(place: &Place, path: &str, bytes: impl AsRef<[u8]>) {
+    let file = file(place, path);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, bytes).unwrap();
+}
+
+/// Writes a file beside it, and renames it.
+fn save(place: &Place, path: &str, bytes: &str) {
+    write(place, &format!("{path}.new"), bytes);
+    std::fs::rename(file(place, &format!("{path}.new")), file(place, path)).unwrap();
+}
+
+fn has(server: &Running, path: &str, bytes: &[u8]) -> bool {
+    server.with(|server| server.now().read(path).is_ok_and(|file| file.content.bytes() == bytes))
+}
+
+/// How often each path was changed, as the feed tells it.
+async fn changes(server: &Running) -> BTreeMap<String, usize> {
+    let target = "/v1/workspaces/w/fs/events?limit=1000";
+    let page = ask(server.address(), "GET", target, USUAL, "").await.json();
+    let mut changes = BTreeMap::new();
+    for event in page["events"].as_array().unwrap() {
+        *changes.entry(event["path"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    changes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_here_is_done_there_and_the_other_way_round() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    let _mount = Mount::start(&place, &server, MIRROR).await;
+    let both = async |what: &str| {
+        until(&place, what, || {
+            let mut here = place.files();
+            here.retain(|path, _| !path.starts_with("/.git/") && !path.ends_with(".swp"));
+            here == remote(&server)
+        })
+        .await;
+    };
+
+    write(&place, ".git/config", "stays here");
+    write(&place, "docs/.a.md.swp", "stays here");
+    write(&place, "new/dir/\u{e9} \"new\".md", "# new\n\t\"quoted\" \\ \u{1f600}");
+    write(&place, "new/image.png", [0x89, b'P', 0, 0xff]);
+    write(&place, "new/empty", "");
+    write(&place, "c.txt", "edited in place");
+    save(&place, "docs/a.md", "saved by a rename");
+    both("everything that was written").await;
+    assert!(has(&server, "/c.txt", b"edited in place"));
+    assert!(has(&server, "/docs/a.md", b"saved by a rename"));
+
+    server.with(|server| {
+        server.put("/c.txt", Content::new(*b"edited there"), Wall(4_000));
+        server.delete("/new/empty", Wall(5_000));
+    });
+    both("what was done there").await;
+    assert_eq!(std::fs::read(file(&place, "c.txt")).unwrap(), b"edited there");
+
+    std::fs::remove_file(file(&place, "new/image.png")).unwrap();
+    std::fs::rename(file(&place, "docs"), file(&place, "papers")).unwrap();
+    both("what was moved and deleted").await;
+    let paths: Vec<String> = remote(&server).into_keys().collect();
+    assert_eq!(
+        paths,
+        ["/c.txt", "/new/dir/\u{e9} \"new\".md", "/papers/a.md", "/papers/deep/er/b.bin"]
+    );
+    assert_eq!(place.strays(), Vec::<PathBuf>::new());
+    let conflicts = place.mirror().join(".relay/conflicts");
+    assert!(!conflicts.exists(), "nothing was in conflict:\n{}", place.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_while_no_mount_ran_is_found() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    Mount::start(&place, &server, DEAF).await.kill();
+    write(&place, "c.txt", "edited");
+    write(&place, "new.md", "new");
+    std::fs::remove_file(file(&place, "docs/a.md")).unwrap();
+    let _mount = Mount::start(&place, &server, DEAF).await;
+    until(&place, "sent", || place.files() == remote(&server)).await;
+    assert!(has(&server, "/c.txt", b"edited") && has(&server, "/new.md", b"new"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_edits_both_are_kept() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    let _mount = Mount::start(&place, &server, DEAF).await;
+    server.with(|server| server.put("/c.txt", Content::new(*b"theirs"), Wall(4_000)));
+    write(&place, "c.txt", "mine");
+    until(&place, "theirs", || std::fs::read(file(&place, "c.txt")).unwrap() == b"theirs").await;
+    assert_eq!(place.conflicts(), [b"mine".to_vec()]);
+    assert!(has(&server, "/c.txt", b"theirs"));
+    // The next edit is made of what is there now.
+    write(&place, "c.txt", "both");
+    until(&place, "sent", || has(&server, "/c.txt", b"both")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_there_never_wins_over_an_edit_here() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    let _mount = Mount::start(&place, &server, DEAF).await;
+    server.with(|server| server.delete("/c.txt", Wall(4_000)));
+    write(&place, "c.txt", "mine");
+    until(&place, "made again", || has(&server, "/c.txt", b"mine")).await;
+    assert_eq!(std::fs::read(file(&place, "c.txt")).unwrap(), b"mine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_of_a_push_makes_one_change_of_one_edit() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    let mut mount = Mount::start(&place, &server, DEAF).await;
+    let before = changes(&server).await;
+    let slow = Script { delay: Ms::secs(60), ..Script::default() };
+    let lost = Script { lost: true, ..Script::default() };
+    let sent = || server.log().by_route().get(&Route::BulkWrite).copied().unwrap_or_default();
+    for (n, script) in [slow, lost.clone(), lost].into_iter().enumerate() {
+        let (sent_before, was_lost) = (sent(), script.lost);
+        server.plan_next(Route::BulkWrite, script);
+        write(&place, &format!("new/{n}.md"), format!("edit {n}"));
+        write(&place, "c.txt", format!("edit {n}"));
+        until(&place, "sent", || sent() > sent_before).await;
+        if was_lost {
+            let done = || has(&server, "/c.txt", format!("edit {n}").as_bytes());
+            until(&place, "done", done).await;
+        }
+        mount.kill();
+        mount = Mount::start(&place, &server, DEAF).await;
+        until(&place, "in step again", || place.files() == remote(&server)).await;
+    }
+    let mut after = changes(&server).await;
+    for (path, n) in before {
+        let now = after.get_mut(&path).unwrap();
+        *now -= n;
+    }
+    after.retain(|_, n| *n > 0);
+    let expected = [("/c.txt", 3), ("/new/0.md", 1), ("/new/1.md", 1), ("/new/2.md", 1)];
+    let expected = expected.map(|(path, n)| (path.to_owned(), n));
+    assert_eq!(after, BTreeMap::from(expected), "{}", place.log());
+    assert_eq!(place.strays(), Vec::<PathBuf>::new(), "no copy is left on the stage");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_server_gets_files_one_by_one() {
+    let mut workspace = workspace();
+    workspace.settings_mut().writes.bulk = false;
+    let (place, server) = (Place::new(), serving(workspace).await);
+    let _mount = Mount::start(&place, &server, MIRROR).await;
+    write(&place, "c.txt", "edited");
+    write(&place, "new/image.png", [0x89, b'P', 0, 0xff]);
+    std::fs::remove_file(file(&place, "docs/a.md")).unwrap();
+    until(&place, "sent", || place.files() == remote(&server)).await;
+    assert!(has(&server, "/new/image.png", &[0x89, b'P', 0, 0xff]));
+    assert!(server.log().by_route()[&Route::Put] >= 2);
+}
