@@ -18,7 +18,8 @@
 //!   │  mirror lane ──observe──▶ ┌─────────────────────┐ ──plan──▶  reads,    │
 //!   │  (position, export,       │  one table of files │            looks,    │
 //!   │   tree, feed, doubt)      │  base·local·remote  │            places,   │
-//!   │                           └─────────────────────┘            removals  │
+//!   │  hints, scans ──look────▶ └─────────────────────┘            removals, │
+//!   │  writeback lane ◀──plan── (intents, receipts, dead letters)  writes    │
 //!   │                                                                        │
 //!   │  gate: when a request may go   journal: one commit per step            │
 //!   │  timers: the only wake-ups     seals: what survives a power cut        │
@@ -73,7 +74,7 @@
 //! # Where to read on
 //!
 //! [`files`] is the heart: the table, the [plan](files::plan) and the [seals](files::seal).
-//! The mirror lane (`mirror/mod.rs`) opens with its state chart. [`gate`] is every rule about
+//! The lanes (`mirror/mod.rs`, `writeback/mod.rs`) open with their state charts. [`gate`] is every rule about
 //! manners. [`row`] is all that is durable.
 
 extern crate alloc;

@@ -104,7 +104,7 @@ pub enum Rule {
     RemoteDeleted,
     /// Too many deletes at once.
     MaxDelete,
-    /// It is missing here and the mirror only pulls.
+    /// It is missing here, and that is no delete: the mirror only pulls, or no person did it.
     LocalMissing,
     /// Changed here only.
     LocalMoved,
