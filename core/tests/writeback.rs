@@ -302,6 +302,27 @@ fn a_delete_is_sent_after_two_looks() {
     assert_eq!(lab.status().files_total, 1, "{}", lab.story);
 }
 
+/// Whatever happens between the looks, the second one counts.
+#[test]
+fn a_delete_is_sent_while_much_else_happens() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.deletes("/a");
+    lab.wait(Ms(10));
+    lab.hold = Some(is_look);
+    lab.wait(Ms(1_100));
+    assert_eq!(lab.held.len(), 1, "the second look is under way");
+    for n in 0..5 {
+        lab.saves("/b", 20 + n);
+        lab.hears(Hint::Lost);
+    }
+    lab.hold = None;
+    while !lab.held.is_empty() {
+        lab.release();
+    }
+    lab.wait(Ms(50));
+    lab.request("delete /a if rev_1");
+}
+
 /// An editor that saves by deleting first deletes nothing.
 #[test]
 fn a_file_that_comes_back_was_not_deleted() {

@@ -98,9 +98,15 @@ impl Files {
 
     /// Looks again at what was missing for long enough.
     fn look_twice(&mut self, cx: &mut Cx<'_>) {
-        let missing = &self.unlinks.missing;
-        self.unlinks.since.retain(|path, _| missing.contains(path));
-        self.unlinks.twice.retain(|path| missing.contains(path) || !missing.is_empty());
+        // Those that are being looked at may be found missing again.
+        let (missing, slots) = (&self.unlinks.missing, &self.slots);
+        let is_open = |path: &RemotePath| {
+            let looked_at =
+                || slots.get(path).is_some_and(|slot| slot.entry.local == Local::Unknown);
+            missing.contains(path) || looked_at()
+        };
+        self.unlinks.since.retain(|path, _| is_open(path));
+        self.unlinks.twice.retain(is_open);
         let due = |since: &Tick| *since + AGAIN;
         let now = cx.now.tick;
         let again: Vec<RemotePath> = self
