@@ -1,10 +1,10 @@
 //! What people change here reaches the server, once, and nothing is dropped without a trace.
 mod lab;
 use lab::*;
-use landfall_core::effect::{DiskOp, Effect, Request};
+use landfall_core::effect::{DiskOp, Effect, Push, Request};
 use landfall_core::event::{Answer, Event, Hint, OpState, Order, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::id::{CommandId, OpId, Revision};
+use landfall_core::id::{CallId, CommandId, OpId, Revision};
 use landfall_core::row::{Row, Value};
 use landfall_core::time::Ms;
 
@@ -34,6 +34,16 @@ fn command(lab: &Lab, like: &str) -> CommandId {
         Request::PushDelete { command, .. } => command.clone(),
         other => panic!("{other:?}"),
     }
+}
+
+/// The server writes every file of a bulk write. `revision`: the last one that it gave.
+fn take_all(lab: &mut Lab, call: CallId, files: &[Push], revision: &mut u32) {
+    for file in files {
+        *revision += 1;
+        let (path, revision) = (file.path.to_string(), Revision(format!("rev_{revision}")));
+        lab.part(call, Part::Wrote { path, revision, op: None });
+    }
+    lab.done(call, Answer::WroteMany);
 }
 
 fn rejected(status: u16) -> Outcome {
@@ -154,12 +164,7 @@ fn one_bad_file_of_many_becomes_a_dead_letter_alone() {
                 lab.step(Event::Done { call, outcome: rejected(400) });
                 continue;
             }
-            for path in paths {
-                revision += 1;
-                let revision = Revision(format!("rev_{revision}"));
-                lab.part(call, Part::Wrote { path, revision, op: None });
-            }
-            lab.done(call, Answer::WroteMany);
+            take_all(&mut lab, call, files, &mut revision);
         }
         lab.wait(Ms(500));
     }
@@ -185,14 +190,7 @@ fn one_bad_file_of_many_becomes_a_dead_letter_alone() {
 
 #[test]
 fn a_newer_edit_of_a_dead_letter_is_sent_and_ends_it() {
-    let mut lab = Lab::two_way(&[("/a", 1)]);
-    lab.saves("/a", 9);
-    for _ in 0..5 {
-        lab.wait(Ms::secs(20));
-        let call = lab.request("bulk /a v9");
-        lab.step(Event::Done { call, outcome: rejected(422) });
-    }
-    assert_eq!(letters(&lab).len(), 1);
+    let (mut lab, _) = dead();
     lab.saves("/a", 10);
     lab.wait(Ms(20));
     lab.wrote("bulk /a v10 if rev_1", &[("/a", "rev_50")]);
@@ -379,12 +377,7 @@ fn files_that_moved_do_not_count_as_deleted() {
             let (call, Request::PushMany { files }) = lab.asked.remove(at).unwrap() else {
                 panic!()
             };
-            for file in files {
-                revision += 1;
-                let (path, revision) = (file.path.to_string(), Revision(format!("rev_{revision}")));
-                lab.part(call, Part::Wrote { path, revision, op: None });
-            }
-            lab.done(call, Answer::WroteMany);
+            take_all(&mut lab, call, &files, &mut revision);
         }
     }
     assert!(lab.status().brakes.is_empty(), "{}", lab.story);
@@ -425,14 +418,7 @@ fn a_receipt_is_collected_and_a_failure_there_is_a_dead_letter() {
 
 #[test]
 fn a_letter_that_is_discarded_is_given_up_and_the_file_stays() {
-    let mut lab = Lab::two_way(&[("/a", 1)]);
-    lab.saves("/a", 9);
-    for _ in 0..5 {
-        lab.wait(Ms::secs(20));
-        let call = lab.request("bulk /a v9");
-        lab.step(Event::Done { call, outcome: rejected(422) });
-    }
-    let letter = letters(&lab)[0].clone();
+    let (mut lab, letter) = dead();
     lab.step(Event::Told { unit: UNIT, order: Order::Discard(letter) });
     lab.wait(Ms::mins(1));
     lab.quiet_feed_if_asked();

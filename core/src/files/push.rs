@@ -52,11 +52,6 @@ impl Files {
         }
     }
 
-    /// Whether the server has told everything.
-    pub fn has_heard_all(&self) -> bool {
-        self.pushes.heard_all
-    }
-
     /// Where a path waits that is to be sent.
     pub(super) fn settle_push(&mut self, path: &RemotePath) {
         let Some(slot) = self.slots.get(path) else { return };

@@ -88,8 +88,6 @@ pub struct Writeback {
     /// Whether the server has `fs/bulk`; not known before it was tried.
     bulk: Option<bool>,
     stopping: bool,
-    /// Counts everything that got further.
-    pub progress: u64,
 }
 
 impl Writeback {
@@ -110,7 +108,6 @@ impl Writeback {
             to_drop: Vec::new(),
             bulk: None,
             stopping: false,
-            progress: 0,
         }
     }
 
@@ -220,7 +217,7 @@ impl Writeback {
     /// same, it would change the same file from the same version to the same bytes.
     fn command(&self, cx: &Cx<'_>, about: &impl core::hash::Hash) -> CommandId {
         let salt = (cx.engine.seed, cx.engine.run, self.orders, cx.now.wall);
-        let half = |n: u8| Canon::of(&(n, salt, HashOf(about)));
+        let half = |n: u8| Canon::of(&(n, salt, about));
         CommandId(format!("landfall_{:016x}{:016x}", half(0), half(1)))
     }
 
@@ -246,7 +243,6 @@ impl Writeback {
         let intent = self.intents.remove(path)?;
         self.ready.remove(&(intent.order, path.clone()));
         cx.delete(Of::Intent(path.clone()));
-        self.progress += 1;
         Some(intent.row)
     }
 
@@ -322,14 +318,5 @@ impl Writeback {
     pub fn oldest(&self) -> Option<Wall> {
         let first = self.intents.values().min_by_key(|intent| intent.order);
         first.map(|intent| intent.row.made)
-    }
-}
-
-/// To hash what is only known by reference.
-struct HashOf<'a, T>(&'a T);
-
-impl<T: core::hash::Hash> core::hash::Hash for HashOf<'_, T> {
-    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
     }
 }

@@ -24,7 +24,6 @@ impl Writeback {
             to_drop,
             bulk,
             stopping,
-            progress: _,
         } = self;
         print.plain(&(max_file, max_batch, bulk, stopping, letters.len()));
         for (path, Intent { row, state, order: _, at_most, tries }) in intents {

@@ -96,7 +96,6 @@ impl Writeback {
             }
             Outcome::Failed { .. } => return,
         };
-        self.progress += 1;
         cx.delete(Of::Receipt(command.clone()));
         let Some(receipt) = self.receipts.remove(&command) else { return };
         match over {

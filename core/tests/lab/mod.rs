@@ -2,6 +2,9 @@
 //! plays the server. What happened is kept as text that a person can read.
 #![allow(dead_code)]
 
+mod kinds;
+mod show;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 
@@ -18,6 +21,9 @@ use landfall_core::row::{Of, Row, RowKey, RowTable, Value};
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Now, Tick, Wall};
 use landfall_core::wire::{FeedEvent, TreeEntry};
+
+pub use kinds::*;
+pub use show::*;
 
 pub const UNIT: UnitId = UnitId(0);
 
@@ -557,74 +563,12 @@ impl Lab {
     }
 }
 
-pub fn show(request: &Request) -> String {
-    match request {
-        Request::Tip => "tip".into(),
-        Request::Events { after: None, .. } => "events from the oldest".into(),
-        Request::Events { after: Some(id), .. } => format!("events after {id}"),
-        Request::Stream { after: None } => "stream from now".into(),
-        Request::Stream { after: Some(id) } => format!("stream after {id}"),
-        Request::Export { path } => format!("export {path}"),
-        Request::Tree { path, depth, cursor: None } => format!("tree {path} depth {depth}"),
-        Request::Tree { path, depth, cursor: Some(cursor) } => {
-            format!("tree {path} depth {depth} from {cursor}")
-        }
-        Request::Read { path } => format!("read {path}"),
-        Request::ReadMany { paths } => {
-            let paths: Vec<String> = paths.iter().map(|path| path.to_string()).collect();
-            format!("read-many {}", paths.join(" "))
-        }
-        Request::PushMany { files } => {
-            let files: Vec<String> = files.iter().map(pushed).collect();
-            format!("bulk {}", files.join(", "))
-        }
-        Request::Push(file) => format!("put {}", pushed(file)),
-        Request::PushDelete { path, base, .. } => format!("delete {path} if {base}"),
-        Request::Op { op } => format!("op {op}"),
-    }
-}
-
-fn pushed(file: &landfall_core::effect::Push) -> String {
-    let base = file.base.as_ref().map_or("0".to_string(), |base| base.to_string());
-    format!("{} v{} if {base}", file.path, file.hash.0[0])
-}
-
-fn show_answer(answer: &Answer) -> String {
-    match answer {
-        Answer::Tip(Some(id)) => format!("the tip is {id}"),
-        Answer::Tip(None) => "the feed is empty".into(),
-        Answer::Events { events, .. } => format!("{} events", events.len()),
-        Answer::Exported => "the export is complete".into(),
-        other => format!("{other:?}"),
-    }
-}
-
 /// A failure of the link.
 pub fn link_failed() -> Outcome {
     Outcome::Failed { blame: Blame::Unknown, why: Fault::Link, retry_after: None }
 }
 
 pub const STORE: StoreId = StoreId(0);
-
-/// A look at a path.
-pub fn is_look(effect: &Effect) -> bool {
-    matches!(effect, Effect::Disk { op: DiskOp::Look { .. }, .. })
-}
-
-/// Anything the disk is asked.
-pub fn is_disk(effect: &Effect) -> bool {
-    matches!(effect, Effect::Disk { .. })
-}
-
-/// Rows to be stored.
-pub fn is_commit(effect: &Effect) -> bool {
-    matches!(effect, Effect::Commit { .. })
-}
-
-/// A file to be taken away.
-pub fn is_remove(effect: &Effect) -> bool {
-    matches!(effect, Effect::Disk { op: DiskOp::Remove { .. }, .. })
-}
 
 /// `n` files, `/f00` and on.
 pub fn names(n: u8) -> Vec<(String, u8)> {

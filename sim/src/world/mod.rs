@@ -183,7 +183,7 @@ pub struct World {
     in_step_at: Option<Tick>,
     people: people::People,
     /// All bytes that anybody ever saved.
-    library: BTreeMap<ContentHash, landfall_reference::server::Content>,
+    ever_saved: BTreeMap<ContentHash, landfall_reference::server::Content>,
     hints: u32,
     /// What is to be taken back, in the order in which it was done.
     pending: BTreeMap<u32, deeds::Deed>,
@@ -277,7 +277,7 @@ impl World {
             healed_at: None,
             in_step_at: None,
             people: people::People::default(),
-            library: BTreeMap::new(),
+            ever_saved: BTreeMap::new(),
             hints: 0,
             pending: BTreeMap::new(),
             deeds: 0,

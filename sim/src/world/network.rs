@@ -302,10 +302,10 @@ impl World {
                 rows.entries.get(path).is_some_and(|row| matches!(row.remote, Remote::File { .. }))
             };
             // The adapter reads what is on the stage, and sends nothing else for it.
-            let (disk, library) = (&self.disk, &self.library);
+            let (disk, ever_saved) = (&self.disk, &self.ever_saved);
             let staged = |push: &Push| match disk.node(&Place::Stage(push.blob)) {
                 Some(Node::File(file)) if file.content.hash == push.hash => {
-                    library.get(&push.hash).cloned()
+                    ever_saved.get(&push.hash).cloned()
                 }
                 _ => None,
             };
@@ -338,7 +338,7 @@ impl World {
         };
         let is_torn = |push: &&Push| match self.disk.node(&Place::Stage(push.blob)) {
             Some(Node::File(file)) => {
-                file.content.hash == push.hash && !self.library.contains_key(&push.hash)
+                file.content.hash == push.hash && !self.ever_saved.contains_key(&push.hash)
             }
             _ => false,
         };

@@ -105,7 +105,7 @@ impl World {
         text.extend(std::iter::repeat_n('.', length));
         let content = Content::new(text.into_bytes());
         if self.options.two_way {
-            self.library.insert(content.hash(), content.clone());
+            self.ever_saved.insert(content.hash(), content.clone());
         }
         content
     }

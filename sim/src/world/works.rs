@@ -66,7 +66,7 @@ impl World {
     /// A person saves what the file had before the last save.
     fn person_goes_back(&mut self, path: &RemotePath) {
         let before = self.touched(path).and_then(|touch| touch.saved[1]);
-        let Some(content) = before.and_then(|hash| self.library.get(&hash)) else { return };
+        let Some(content) = before.and_then(|hash| self.ever_saved.get(&hash)) else { return };
         let content = disk::Content::of(content);
         self.person_writes(path, content);
     }
@@ -84,7 +84,7 @@ impl World {
         self.story.say(self.now, || format!("A person moves {from} to {to}."));
         for (path, content) in files {
             // Nobody knows what a torn file holds.
-            if !self.library.contains_key(&content.hash) {
+            if !self.ever_saved.contains_key(&content.hash) {
                 continue;
             }
             let moved = path.as_str().replacen(&from, &to, 1);
