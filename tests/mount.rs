@@ -21,10 +21,11 @@ fn workspace() -> Server {
     server
 }
 
-/// Runs to the end; a mount that hangs fails the test.
+/// Runs to the end; a mount that hangs fails the test. A listing that is doubted takes 40 s
+/// until a second one confirms it.
 async fn run(mut command: Command) -> (i32, String) {
     let ended = tokio::task::spawn_blocking(move || command.output().unwrap());
-    let output = timeout(Duration::from_secs(60), ended).await.expect("it ends").unwrap();
+    let output = timeout(Duration::from_secs(120), ended).await.expect("it ends").unwrap();
     (output.status.code().unwrap_or(-1), text(&output))
 }
 

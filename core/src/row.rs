@@ -147,6 +147,10 @@ pub struct MirrorRow {
     pub in_step_at: Option<Wall>,
     /// Names that can not be placed on a disk, counted.
     pub refused_names: u64,
+    /// The feed was lost, and is read again from here. It may begin far in the past, and until
+    /// its tip was reached, what it tells may be long over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Ordinal>,
 }
 
 /// Where the feed is read from.

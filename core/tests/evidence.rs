@@ -296,3 +296,92 @@ fn a_frontier_brake_does_not_collect_tombstones() {
         lab.status().reason
     );
 }
+
+/// Both listings show fewer files than the server counts, and by chance one fewer each.
+#[test]
+fn a_second_listing_that_hides_what_the_first_showed_does_not_confirm_it() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", tip(100));
+    lab.answer("export", refused(413, "", ""));
+    lab.page(&[listed("/a", 1), listed("/b", 2)], None, Some(40));
+    lab.quiet_feed();
+    lab.wait(Ms::secs(41));
+    lab.quiet_feed_if_asked();
+    lab.page(&[listed("/a", 1), listed("/c", 3)], None, Some(40));
+    assert!(!lab.mirror_row().believed, "it hides /b, which is there\n{}", lab.story);
+    // One that shows what the second showed, and no less, tells the same story.
+    lab.wait(Ms::secs(51));
+    lab.quiet_feed_if_asked();
+    lab.page(&[listed("/a", 1), listed("/b", 2), listed("/c", 3)], None, Some(41));
+    assert!(lab.mirror_row().believed, "{}", lab.story);
+}
+
+/// Of a file that listings leave out, a replica that lags gives an old version: nobody told that
+/// it changed, so it is asked again and nothing goes back.
+#[test]
+fn a_file_that_is_asked_for_by_name_does_not_go_back() {
+    let mut lab = mirror_of(WorkspaceConfig::default(), 4);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(100));
+    for wait in [41, 61] {
+        lab.page(&[listed("/f00", 1), listed("/f01", 2), listed("/f02", 3)], None, None);
+        lab.wait(Ms(1));
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(wait));
+        lab.quiet_feed_if_asked();
+    }
+    lab.read("/f03", 77);
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.disk["/f03"], hash(4), "it was never told to be another\n{}", lab.story);
+    // The replica has caught up.
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(12));
+    lab.read("/f03", 4);
+    lab.wait(Ms::secs(3));
+    assert!(!lab.story.contains("placed /f03: the remote changed"), "{}", lab.story);
+}
+
+/// A feed that was lost tells its past again: /old was made, and deleted later. Before the feed
+/// reaches its tip, only what the listing shows is fetched.
+#[test]
+fn a_feed_that_tells_its_past_brings_nothing_back() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(1));
+    lab.page(&[listed("/a", 1), listed("/b", 2)], None, Some(2));
+    let events = (2..202).map(|n| updated(n, "/old", 7)).collect();
+    lab.wait(Ms(1));
+    let next = Some("evt_201".to_string());
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next }));
+    assert_eq!(lab.sent("read /b"), 1, "{}", lab.story);
+    assert_eq!(lab.sent("read /old"), 0, "it may be long gone\n{}", lab.story);
+    let events = vec![deleted(202, "/old"), updated(203, "/new", 8)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.read("/b", 2);
+    lab.read("/new", 8);
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.sent("read /old"), 0, "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+/// The same, and the feed is lost once more before it was told that the file is gone.
+#[test]
+fn what_a_feed_told_of_its_past_is_forgotten_with_it() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(1));
+    lab.wait(Ms::secs(40));
+    let events = (2..202).map(|n| updated(n, "/old", 7)).collect();
+    let next = Some("evt_201".to_string());
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next }));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(203));
+    lab.page(&[listed("/a", 1)], None, Some(1));
+    lab.quiet_feed();
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.sent("read"), 0, "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}

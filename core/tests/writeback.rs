@@ -4,8 +4,8 @@ use lab::*;
 use landfall_core::effect::{DiskOp, Effect, Push, Request};
 use landfall_core::event::{Answer, Event, Hint, OpState, Order, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::id::{CallId, CommandId, OpId, Revision};
-use landfall_core::row::{Row, Value};
+use landfall_core::id::{CallId, CommandId, EventId, OpId, Revision};
+use landfall_core::row::{Position, Row, Value};
 use landfall_core::time::Ms;
 
 fn rows(lab: &Lab) -> Vec<Value> {
@@ -497,4 +497,54 @@ fn files_that_are_here_first_wait_for_the_listing() {
     let looks =
         lab.effects.iter().filter(|e| matches!(e, Effect::Disk { op: DiskOp::Stage { .. }, .. }));
     assert_eq!(looks.count(), 1, "what is equal on both sides is not sent");
+}
+
+/// A kill between a row and the position of the feed: the delete that an edit won over is told
+/// once more after the edit was sent.
+#[test]
+fn a_delete_that_is_told_again_does_not_undo_what_won_over_it() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    let gone = |lab: &mut Lab| {
+        let events = vec![deleted(101, "/a")];
+        lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    };
+    lab.hold = Some(is_seal);
+    lab.put("/a", hash(9));
+    gone(&mut lab);
+    lab.hears(Hint::Closed(landfall_core::path::RemotePath::parse("/a").unwrap()));
+    lab.wait(Ms(20));
+    lab.hold = None;
+    lab.kill();
+    let before = Some(Position::After(EventId("evt_100".into())));
+    assert_eq!(lab.mirror_row().position, before, "{}", lab.story);
+    lab.wait(Ms(1));
+    lab.wrote("bulk /a v9 if 0", &[("/a", "rev_50")]);
+    gone(&mut lab);
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.disk.get("/a"), Some(&hash(9)), "{}", lab.story);
+}
+
+/// The feed was faster than the answer that says that another version is there. What it told is
+/// not forgotten, whatever a replica that lags gives.
+#[test]
+fn a_conflict_that_the_feed_told_of_is_no_question() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk /a v9 if rev_1");
+    let events = vec![updated(101, "/a", 5)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    let (path, why) = ("/a".to_string(), Fault::Conflict);
+    lab.part(call, Part::Refused { path, blame: Blame::Unknown, why });
+    lab.done(call, Answer::WroteMany);
+    lab.read("/a", 4);
+    lab.wait(Ms::secs(3));
+    assert!(!lab.status().in_step, "the feed said rev_5\n{}", lab.story);
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(15));
+    lab.read("/a", 5);
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.disk["/a"], hash(5), "{}", lab.story);
 }

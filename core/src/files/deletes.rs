@@ -9,11 +9,10 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::entry::{Hold, Local, Remote, Version};
+use super::entry::Hold;
 use super::{Files, Standing};
 use crate::decision::{Brake, Decision};
 use crate::engine::Cx;
-use crate::path::RemotePath;
 use crate::time::{Ms, Tick};
 use crate::timers::Why;
 
@@ -69,28 +68,6 @@ impl Files {
         let paths: Vec<_> = self.deletes.iter().cloned().collect();
         for path in paths {
             self.update(cx, &path, |slot| slot.entry.hold = Some(Hold::MaxDelete));
-        }
-    }
-
-    /// The feed was lost. It may have been telling its oldest events again, and have been lost
-    /// before it told that what it deleted was made anew. So deletes that were not carried out are
-    /// forgotten: the listing that follows, and the one after it, tell them again.
-    pub fn doubt_deletes(&mut self, cx: &mut Cx<'_>) {
-        let here = |local: &Local| matches!(local, Local::File { .. } | Local::Unknown);
-        let told: Vec<RemotePath> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| matches!(slot.entry.remote, Remote::Absent(_)))
-            .filter(|(_, slot)| slot.entry.base.is_some() && here(&slot.entry.local))
-            .map(|(path, _)| path.clone())
-            .collect();
-        for path in told {
-            self.update(cx, &path, |slot| {
-                let at = slot.entry.remote.at();
-                if let Some(Version { revision, hash }) = slot.entry.base.clone() {
-                    slot.entry.remote = Remote::File { revision, hash: Some(hash), at };
-                }
-            });
         }
     }
 

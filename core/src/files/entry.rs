@@ -305,6 +305,11 @@ impl Entry {
         remote.revision().is_some_and(|old| before.iter().flatten().any(|known| known == old))
     }
 
+    /// Whether what the server has is what we made it have.
+    pub fn is_ours(&self) -> bool {
+        self.lineage.last().is_some_and(|last| last.as_ref() == self.remote.revision())
+    }
+
     /// Whether nobody on the server's side ever told of it.
     pub fn is_unheard(&self) -> bool {
         self.base.is_none() && self.remote == Remote::Unknown(Ordinal::default())

@@ -71,11 +71,14 @@ impl Files {
         let stale = slot.entry.had(&read);
         let left_out =
             matches!(slot.entry.remote, Remote::Unknown(_)) && slot.entry.missed.is_some();
+        // Nobody told that it changed.
+        let changed = slot.entry.base.as_ref().is_some_and(|base| base.hash != got.hash);
+        let untold = left_out && changed;
         let (accept, wanted) = match &slot.entry.remote {
             // Deleted while it was under way.
             Remote::Absent(_) => (false, false),
             _ if stale => (false, true),
-            Remote::Unknown(_) => (true, true),
+            Remote::Unknown(_) => (!untold || insists, true),
             Remote::File { revision, hash, .. } => {
                 let agrees = *revision == version.revision || *hash == Some(got.hash);
                 (agrees || insists, true)
@@ -90,7 +93,7 @@ impl Files {
         let settled = self.slots.get(path).is_some_and(|slot| {
             let entry = &slot.entry;
             let old = entry.base.as_ref().is_some_and(|base| base.hash == version.hash);
-            stale || entry.remote_is_base() || old && !same_bytes
+            stale || untold || entry.remote_is_base() || old && !same_bytes
         });
         if wanted && !accept && settled {
             self.ask_feed = true;

@@ -47,6 +47,7 @@ mod land;
 pub mod plan;
 pub(crate) mod print;
 mod push;
+mod replay;
 mod scan;
 pub mod seal;
 mod slot;
@@ -56,6 +57,7 @@ mod witnesses;
 mod work;
 
 pub use standing::Standing;
+pub use witnesses::LeftOut;
 
 #[cfg(test)]
 mod plan_tests;
@@ -143,6 +145,8 @@ pub struct Files {
     retry: BTreeSet<(Tick, RemotePath)>,
     /// Deletes that a snapshot under way, taken before them, must not undo.
     tombstones: Option<BTreeMap<RemotePath, Ordinal>>,
+    /// See [`replay`].
+    replay: Option<Ordinal>,
     /// Paths whose stored rows can not be read.
     unreadable: BTreeSet<RemotePath>,
     witnesses: Witnesses,
@@ -200,6 +204,7 @@ impl Files {
             busy: BTreeSet::new(),
             retry: BTreeSet::new(),
             tombstones: None,
+            replay: None,
             unreadable: BTreeSet::new(),
             witnesses: Witnesses::default(),
             denied: Denied::default(),
@@ -380,6 +385,9 @@ impl Files {
             return self.stand(path, if aside { Standing::Aside } else { Standing::Working });
         }
         let asks = matches!(action, Action::LookRemote | Action::Fetch { .. });
+        if asks && self.is_replayed(&slot.entry) {
+            return self.stand(path, Standing::Working);
+        }
         if asks && self.denied.holds(path) {
             return self.stand(path, Standing::Aside);
         }

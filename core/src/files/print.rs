@@ -67,6 +67,7 @@ impl Files {
             deletes,
             gathered,
             tombstones,
+            replay,
             unreadable,
             witnesses,
             denied,
@@ -115,6 +116,7 @@ impl Files {
         pushes.print(print);
         unlinks.print(print);
         gathered.print(print);
+        print.maybe(*replay, |print, at| origin.ordinal(print, at));
         print.maybe(tombstones.as_ref(), |print, deleted| {
             for (path, at) in deleted {
                 print.plain(path);

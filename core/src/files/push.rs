@@ -153,8 +153,9 @@ impl Files {
         self.touched(cx, path);
     }
 
-    /// The server carried an intent out: it has this revision now, or nothing. Whatever the feed
-    /// tells of it later took place after `at`.
+    /// The server carried an intent out: it has this revision now, or nothing. That took place at
+    /// `at` or later, and after all that was known of the path: after a kill, the feed may tell
+    /// that once more.
     pub fn pushed(
         &mut self,
         cx: &mut Cx<'_>,
@@ -168,7 +169,7 @@ impl Files {
             let entry = &mut slot.entry;
             entry.doing = None;
             entry.hold = None;
-            let at = entry.remote.at().max(at);
+            let at = entry.remote.at().next().max(at);
             let now = match (&revision, &sent.bytes) {
                 (Some(revision), Some(bytes)) => {
                     let (revision, hash) = (revision.clone(), bytes.hash);
@@ -202,13 +203,17 @@ impl Files {
         self.touched(cx, path);
     }
 
-    /// The server has another version than the one that was to be changed, or did not say which
-    /// revision it made: it is asked.
-    pub fn push_is_behind(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
+    /// The server has another version than the one that was to be changed, `sent`, or did not say
+    /// which revision it made: it is asked, unless it told meanwhile.
+    pub fn push_is_behind(&mut self, cx: &mut Cx<'_>, path: &RemotePath, sent: Option<&Revision>) {
         self.ask_feed = true;
         self.update(cx, path, |slot| {
             slot.entry.doing = None;
             slot.entry.lineage.clear();
+            let known = slot.entry.remote.revision();
+            if known.is_some() && known != sent {
+                return;
+            }
             slot.entry.remote = Remote::Unknown(slot.entry.remote.at().max(Ordinal::FIRST));
         });
         self.touched(cx, path);

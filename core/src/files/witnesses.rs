@@ -29,6 +29,15 @@ pub(super) struct Witnesses {
     pub(super) refuted: Option<RemotePath>,
 }
 
+/// The known files that a traversal did not show.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LeftOut {
+    /// Those that are not asked for by name yet.
+    pub doubtful: u64,
+    /// Those that no traversal left out before, since one showed them.
+    pub anew: u64,
+}
+
 impl Files {
     /// A traversal saw a path. Answers whether it is the first time in this traversal.
     pub fn saw(&mut self, cx: &mut Cx<'_>, path: &RemotePath, traversal: u32) -> bool {
@@ -47,11 +56,17 @@ impl Files {
     ///
     /// The first complete traversal that leaves a path out only marks it. With `second`, those
     /// that an earlier one had marked too become [`Remote::Unknown`] and are asked for by
-    /// name. Answers how many were left out for the first time.
+    /// name.
     ///
     /// Of many such paths only a few are asked for at first, as [witnesses](WITNESSES): if one
     /// of them is there, the listings lied about all.
-    pub fn left_out(&mut self, cx: &mut Cx<'_>, traversal: u32, tag: Ordinal, second: bool) -> u64 {
+    pub fn left_out(
+        &mut self,
+        cx: &mut Cx<'_>,
+        traversal: u32,
+        tag: Ordinal,
+        second: bool,
+    ) -> LeftOut {
         self.witnesses = Witnesses::default();
         let missing: Vec<RemotePath> = self
             .slots
@@ -63,23 +78,24 @@ impl Files {
             })
             .map(|(path, _)| path.clone())
             .collect();
-        let mut doubtful = 0;
+        let mut left_out = LeftOut::default();
         for path in missing {
             let marked = self.slots.get(&path).is_some_and(|slot| slot.entry.missed.is_some());
+            left_out.anew += u64::from(!marked);
             if marked && second && self.witnesses.asked.len() >= WITNESSES {
-                doubtful += 1;
+                left_out.doubtful += 1;
                 self.witnesses.accused.insert(path);
             } else if marked && second {
                 self.witnesses.asked.insert(path.clone());
                 self.ask_by_name(cx, &path, tag);
             } else {
-                doubtful += 1;
+                left_out.doubtful += 1;
                 self.update(cx, &path, |slot| {
                     slot.entry.missed.get_or_insert(traversal);
                 });
             }
         }
-        doubtful
+        left_out
     }
 
     fn ask_by_name(&mut self, cx: &mut Cx<'_>, path: &RemotePath, tag: Ordinal) {

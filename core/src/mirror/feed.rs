@@ -113,6 +113,9 @@ impl Mirror {
             });
         }
         self.at = Some(position.clone());
+        let again = self.row.epoch > 0 && position != Position::NoFeed;
+        let replay = again.then(|| self.horizon());
+        files.replay_from(cx, replay);
         // A new snapshot follows, so nothing before this position is needed any more; but what
         // it covers is not here before that snapshot is.
         let feed = position != Position::NoFeed;
@@ -120,6 +123,7 @@ impl Mirror {
             row.complete &= !feed;
             row.believed &= !feed;
             row.position = Some(position);
+            row.replay = replay;
         });
         self.schedule_poll(cx);
         self.open_stream(cx);
@@ -175,6 +179,10 @@ impl Mirror {
         self.at_tip = tip;
         if !tip {
             return self.ask_feed(cx);
+        }
+        if self.row.replay.is_some() {
+            self.change(cx, |row| row.replay = None);
+            files.replay_from(cx, None);
         }
         self.schedule_poll(cx);
     }

@@ -8,18 +8,18 @@ use super::export::KNOWN_FLOOR;
 use super::{Mirror, State};
 use crate::decision::{Decision, Doubtful};
 use crate::engine::Cx;
-use crate::files::Files;
+use crate::files::{Files, LeftOut};
 use crate::path::RemotePath;
 use crate::policy::Backoff;
 use crate::row::{Doubt, Position};
 use crate::time::{Ms, StoredDeadline};
 use crate::timers::Why;
 
-/// Between two traversals that are to confirm one another.
-const CONFIRM: Backoff = Backoff { base: Ms::mins(1), cap: Ms::mins(10) };
-
-/// The least time between them.
+/// The least time between two traversals that are to confirm one another.
 const CONFIRM_MIN: Ms = Ms::secs(30);
+
+/// What is waited beyond that: 5 to 10 s the first time, because a person may wait for it.
+const CONFIRM: Backoff = Backoff { base: Ms::secs(10), cap: Ms::mins(10) };
 
 /// Between two traversals of a server whose feed says nothing.
 const WITHOUT_FEED: Ms = Ms::mins(5);
@@ -37,6 +37,11 @@ impl Mirror {
         let position = self.at.clone().unwrap_or(Position::NoFeed);
         let before = self.row.doubt.clone();
         let apart = before.as_ref().is_some_and(|doubt| doubt.at.due(cx.now) <= cx.now.tick);
+        let left_out = match traversal.partial {
+            true => LeftOut::default(),
+            false => files.left_out(cx, traversal.id, traversal.tag, apart),
+        };
+        let missing = left_out.doubtful;
 
         let suspicion = match traversal.total {
             _ if seen == 0 => Some(Doubtful::Empty),
@@ -59,15 +64,13 @@ impl Mirror {
                     Doubtful::BelowTotal { seen, total } => total - seen <= files.told_deletes(),
                     _ => false,
                 };
-                apart && !belied && (told || agree(now, &doubt.why, counted))
+                // It hides what the first one showed, and only by chance as many files.
+                let other = left_out.anew > 0;
+                apart && !belied && (told || !other && agree(now, &doubt.why, counted))
             }
             _ => false,
         };
         let believed = suspicion.is_none() || confirmed;
-        let missing = match traversal.partial {
-            true => 0,
-            false => files.left_out(cx, traversal.id, traversal.tag, apart),
-        };
         files.snapshot_open(false);
         if !traversal.partial {
             self.forget_names_before(cx, traversal.id);
@@ -89,8 +92,7 @@ impl Mirror {
         let again = match &doubtful {
             Some(why) => {
                 self.doubts += 1;
-                let salt = (cx.engine.seed, cx.unit, "confirm");
-                let again = CONFIRM.delay(self.doubts, &salt).max(CONFIRM_MIN);
+                let again = self.confirm_in(cx);
                 cx.note(Decision::ListingDoubted { why: *why, again });
                 again
             }
@@ -127,8 +129,7 @@ impl Mirror {
             return;
         }
         self.doubts += 1;
-        let salt = (cx.engine.seed, cx.unit, "confirm");
-        let again = CONFIRM.delay(self.doubts, &salt).max(CONFIRM_MIN);
+        let again = self.confirm_in(cx);
         cx.note(Decision::ListingRefuted { path, again });
         let wall = cx.now.wall;
         self.change(cx, |row| {
@@ -137,6 +138,12 @@ impl Mirror {
             row.relist = Some(StoredDeadline { set: wall, length: again });
         });
         cx.wake_at(Why::Relist, cx.now.tick + again);
+    }
+
+    /// Until the traversal that is to confirm the last one.
+    fn confirm_in(&self, cx: &Cx<'_>) -> Ms {
+        let salt = (cx.engine.seed, cx.unit, "confirm");
+        Ms(CONFIRM_MIN.0 + CONFIRM.delay(self.doubts, &salt).0)
     }
 
     /// Lists everything again. A server that had no feed is asked first whether it has one.

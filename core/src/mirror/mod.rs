@@ -186,6 +186,7 @@ impl Mirror {
     /// Goes on from what was loaded.
     pub fn start(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
         self.at = self.row.position.clone();
+        files.replay_from(cx, self.row.replay);
         self.moved_at = cx.now.tick;
         self.progressed_at = cx.now.tick;
         self.watch(cx);
@@ -423,7 +424,7 @@ impl Mirror {
         self.drop_frontier(cx);
         self.close_stream(cx);
         files.snapshot_open(false);
-        files.doubt_deletes(cx);
+        files.feed_lost(cx);
         self.at = None;
         self.sealing = None;
         self.at_tip = false;

@@ -113,6 +113,7 @@ fn print_row(print: &mut Print, row: &MirrorRow, origin: Origin) {
         sealed: _,
         in_step_at: _,
         refused_names,
+        replay,
     } = row;
     print.plain(&(position, arrived, believed, complete, export_begun, stalls, refused_names));
     print.maybe(traversal.as_ref(), |print, traversal| {
@@ -120,6 +121,7 @@ fn print_row(print: &mut Print, row: &MirrorRow, origin: Origin) {
         print.plain(&(seen, total, partial, hollow, open));
         origin.ordinal(print, *tag);
     });
+    print.maybe(*replay, |print, at| origin.ordinal(print, at));
     print.maybe(*relist, Print::stored);
     print.maybe(doubt.as_ref(), |print, doubt| {
         let Doubt { why, traversal: _, position, at } = doubt;

@@ -130,7 +130,7 @@ impl Writeback {
         let Some(row) = self.close(cx, path) else { return };
         cx.note(Decision::Sent { path: path.clone(), delete: false });
         self.drop_bytes(cx, row.bytes);
-        files.push_is_behind(cx, path);
+        files.push_is_behind(cx, path, row.base.as_ref());
     }
 
     /// A whole request failed.
@@ -194,9 +194,9 @@ impl Writeback {
             }
             Fault::Conflict | Fault::NotFound | Fault::Gone => {
                 cx.note(Decision::SentTooLate { path: path.clone() });
-                let row = self.close(cx, path);
-                self.drop_bytes(cx, row.and_then(|row| row.bytes));
-                files.push_is_behind(cx, path);
+                let Some(row) = self.close(cx, path) else { return };
+                self.drop_bytes(cx, row.bytes);
+                files.push_is_behind(cx, path, row.base.as_ref());
             }
             Fault::BlobLost => {
                 let row = self.close(cx, path);

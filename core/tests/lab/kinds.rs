@@ -21,3 +21,8 @@ pub fn is_commit(effect: &Effect) -> bool {
 pub fn is_remove(effect: &Effect) -> bool {
     matches!(effect, Effect::Disk { op: DiskOp::Remove { .. }, .. })
 }
+
+/// What was placed is to survive a power cut.
+pub fn is_seal(effect: &Effect) -> bool {
+    matches!(effect, Effect::Disk { op: DiskOp::Seal, .. })
+}

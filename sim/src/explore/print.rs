@@ -165,6 +165,7 @@ fn print_mirror(print: &mut Print, row: &MirrorRow, origin: Origin) {
         sealed,
         in_step_at: _,
         refused_names,
+        replay,
     } = row;
     print.plain(&(position, arrived, believed, complete, export_begun, stalls, refused_names));
     print.plain(&(origin.epoch.wrapping_sub(*epoch), origin.sealed.wrapping_sub(*sealed)));
@@ -173,6 +174,7 @@ fn print_mirror(print: &mut Print, row: &MirrorRow, origin: Origin) {
         print.plain(&(row.hollow, row.open));
         print_ordinal(print, row.tag, origin);
     });
+    print.maybe(*replay, |print, at| print_ordinal(print, at, origin));
     print.maybe(*relist, Print::stored);
     print.maybe(doubt.as_ref(), |print, doubt| {
         print.plain(&(doubt.why, &doubt.position));

@@ -1,0 +1,57 @@
+//! A feed that was lost, and tells its past again.
+//!
+//! It may begin anywhere, at its oldest event even. Until it reaches its tip, a file that it
+//! tells of may be long gone, and a replica that lags might still give it. So what it tells
+//! is taken in, but only what a listing shows is fetched before that.
+
+use alloc::vec::Vec;
+
+use super::Files;
+use super::entry::{Entry, Local, Ordinal, Remote, Version};
+use crate::engine::Cx;
+use crate::path::RemotePath;
+
+impl Files {
+    /// The feed is read again from here, or was read to its tip.
+    pub fn replay_from(&mut self, cx: &mut Cx<'_>, from: Option<Ordinal>) {
+        let Some(before) = core::mem::replace(&mut self.replay, from) else { return };
+        for path in self.paths_where(|entry| entry.remote.at() > before) {
+            self.settle(cx, &path);
+        }
+    }
+
+    /// Whether a path waits for the tip of the feed.
+    pub(super) fn is_replayed(&self, entry: &Entry) -> bool {
+        self.replay.is_some_and(|from| entry.remote.at() > from)
+    }
+
+    /// The feed was lost, and a listing follows. If it was telling its past, what it told counts
+    /// for nothing, for it did not come to the end. And deletes that were not carried out are
+    /// forgotten: it may have been lost before it told that what it deleted was made anew. This
+    /// listing and the one after it tell them again.
+    pub fn feed_lost(&mut self, cx: &mut Cx<'_>) {
+        let here = |local: &Local| matches!(local, Local::File { .. } | Local::Unknown);
+        let doubtful = self.paths_where(|entry| {
+            let delete = matches!(entry.remote, Remote::Absent(_))
+                && entry.base.is_some()
+                && here(&entry.local);
+            delete || self.is_replayed(entry) && !entry.is_ours()
+        });
+        for path in doubtful {
+            self.update(cx, &path, |slot| {
+                let at = slot.entry.remote.at();
+                slot.entry.remote = match slot.entry.base.clone() {
+                    Some(Version { revision, hash }) => {
+                        Remote::File { revision, hash: Some(hash), at }
+                    }
+                    None => Remote::Absent(at),
+                };
+            });
+        }
+    }
+
+    fn paths_where(&self, is: impl Fn(&Entry) -> bool) -> Vec<RemotePath> {
+        let those = self.slots.iter().filter(|(_, slot)| is(&slot.entry));
+        those.map(|(path, _)| path.clone()).collect()
+    }
+}
