@@ -1,6 +1,6 @@
 //! A laboratory for one machine: disk and store answer honestly and at once, and the test
 //! plays the server. What happened is kept as text that a person can read.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod kinds;
 mod show;
