@@ -9,10 +9,11 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::entry::Hold;
+use super::entry::{Hold, Remote};
 use super::{Files, Standing};
 use crate::decision::{Brake, Decision};
 use crate::engine::Cx;
+use crate::path::RemotePath;
 use crate::time::{Ms, Tick};
 use crate::timers::Why;
 
@@ -22,7 +23,7 @@ const TOGETHER: Ms = Ms::secs(1);
 /// No delete waits longer than this for others.
 const LONGEST: Ms = Ms::secs(30);
 
-/// Deletes that were let go so lately count with those that wait.
+/// Deletes that were carried out so lately count with those that wait.
 const LATELY: Ms = Ms::mins(1);
 
 /// The deletes of a cycle that is not over, and of those that were.
@@ -30,7 +31,7 @@ const LATELY: Ms = Ms::mins(1);
 pub(super) struct Gathered {
     /// When the first and the last of those that wait were told, and how many there were.
     pub(super) since: Option<(Tick, Tick, usize)>,
-    /// When how many were let go, and of how many that were known then.
+    /// When how many were carried out, and of how many that were known then.
     pub(super) lately: VecDeque<(Tick, u64, u64)>,
 }
 
@@ -52,15 +53,23 @@ impl Files {
         }
         let waiting = self.deletes.len() as u64;
         let (lately, known) = self.gathered.lately(cx.now.tick);
-        let deletes = waiting + lately + self.standing(Standing::Held);
+        // Those that were let go, and wait for the store or for the disk.
+        let is_delete = |path: &&RemotePath| {
+            let entry = self.get(path);
+            entry.is_some_and(|entry| matches!(entry.remote, Remote::Absent(_)))
+        };
+        let under_way = self.to_remove.iter().filter(is_delete).count() as u64;
+        let deletes = waiting + under_way + lately + self.standing(Standing::Held);
         let known = known.max(self.based);
         let allowed = self.max_delete.allowed(known);
         self.gathered.since = None;
         if deletes <= allowed {
             // Unique over runs, so that one cycle's trash is never mixed with another's.
             self.cycles = (u64::from(cx.engine.run) << 32) | ((self.cycles + 1) & 0xffff_ffff);
-            self.to_remove.append(&mut self.deletes);
-            self.gathered.let_go(cx.now.tick, waiting, known);
+            for path in core::mem::take(&mut self.deletes) {
+                // The server may make it anew before it is gone: then nobody deleted it here.
+                self.update(cx, &path, |slot| slot.entry.astray = true);
+            }
             return;
         }
         let brake = Brake::MaxDelete { deletes, allowed, known };
@@ -94,12 +103,15 @@ impl Gathered {
         (last + TOGETHER).min(first + LONGEST)
     }
 
-    /// So many were let go.
-    pub(super) fn let_go(&mut self, now: Tick, deletes: u64, known: u64) {
-        self.lately.push_back((now, deletes, known));
+    /// So many are carried out, of so many that are known.
+    pub(super) fn carried_out(&mut self, now: Tick, deletes: u64, known: u64) {
+        match self.lately.back_mut() {
+            Some((at, n, _)) if *at == now => *n += deletes,
+            _ => self.lately.push_back((now, deletes, known)),
+        }
     }
 
-    /// How many were let go within the last minute, and how many were known when it began.
+    /// How many were carried out within the last minute, and how many were known when it began.
     pub(super) fn lately(&mut self, now: Tick) -> (u64, u64) {
         while self.lately.front().is_some_and(|(at, ..)| *at + LATELY <= now) {
             self.lately.pop_front();

@@ -26,10 +26,13 @@ impl Files {
         let remote = Remote::File { revision: got.revision.clone(), hash: Some(got.hash), at: tag };
         self.bytes += got.size;
         // What an earlier run may have left at the path has to be looked at first, and what it
-        // was about to place is not forgotten before that.
+        // was about to place is not forgotten before that. Where a person deletes, a file that
+        // is missing is not made again.
+        let deletes = self.mode.is_written_here();
         let free = self.slots.get(path).is_none_or(|slot| {
             let entry = &slot.entry;
-            let ours = entry.proof.is_some() || entry.placing.is_some();
+            let missing = deletes && entry.base.is_some();
+            let ours = entry.proof.is_some() || entry.placing.is_some() || missing;
             entry.doing.is_none() && !(ours && entry.local == Local::Unknown)
         });
         if !free {

@@ -384,10 +384,10 @@ impl Files {
             self.queued(path);
             return self.stand(path, if aside { Standing::Aside } else { Standing::Working });
         }
-        let asks = matches!(action, Action::LookRemote | Action::Fetch { .. });
-        if asks && self.is_replayed(&slot.entry) {
+        if self.is_replayed(&slot.entry) && action.follows_remote() {
             return self.stand(path, Standing::Working);
         }
+        let asks = matches!(action, Action::LookRemote | Action::Fetch { .. });
         if asks && self.denied.holds(path) {
             return self.stand(path, Standing::Aside);
         }
@@ -405,6 +405,8 @@ impl Files {
             Action::SetMode { .. } if slot.mode_refused => self.rest(cx, path, Rule::InStep),
             Action::SetMode { .. } => self.enter(Set::Look, path),
             Action::LookRemote | Action::Fetch { .. } => self.enter(Set::Fetch, path),
+            // Let go by the end of a cycle.
+            Action::Trash if slot.entry.astray => self.enter(Set::Remove, path),
             Action::Trash => self.enter(Set::Deletes, path),
             Action::SetAside => self.enter(Set::Remove, path),
             Action::Push => self.settle_push(path),

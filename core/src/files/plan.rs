@@ -75,6 +75,16 @@ pub enum Action {
     PushDelete,
 }
 
+impl Action {
+    /// Whether it is chosen for what the server has.
+    pub fn follows_remote(self) -> bool {
+        !matches!(
+            self,
+            Action::Rest | Action::LookLocal | Action::SetAside | Action::SetMode { .. }
+        )
+    }
+}
+
 /// Why.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -179,6 +189,11 @@ pub fn plan(entry: &Entry, mode: SyncMode) -> (Action, Rule) {
         Remote::Absent(_) => absent(base),
     };
     use Side::*;
+    let remote = match (local, remote) {
+        // Somebody wrote the same bytes again, and not what was deleted here.
+        (Gone, Same) if !has_revision_of(base, &entry.remote) => Moved(None),
+        _ => remote,
+    };
     match (local, remote) {
         (Same, Same) if !has_revision_of(base, &entry.remote) => (Action::Adopt, Rule::EqualBytes),
         (Same, Same) if is_writable(&entry.local) != Some(mode.is_written_here()) => {

@@ -169,6 +169,8 @@ impl Files {
             let entry = &mut slot.entry;
             entry.doing = None;
             entry.hold = None;
+            // It was here, or its delete was a person's.
+            entry.astray = false;
             let at = entry.remote.at().next().max(at);
             let now = match (&revision, &sent.bytes) {
                 (Some(revision), Some(bytes)) => {
@@ -210,8 +212,8 @@ impl Files {
         self.update(cx, path, |slot| {
             slot.entry.doing = None;
             slot.entry.lineage.clear();
-            let known = slot.entry.remote.revision();
-            if known.is_some() && known != sent {
+            let told = !matches!(slot.entry.remote, Remote::Unknown(_));
+            if told && slot.entry.remote.revision() != sent {
                 return;
             }
             slot.entry.remote = Remote::Unknown(slot.entry.remote.at().max(Ordinal::FIRST));

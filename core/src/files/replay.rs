@@ -1,8 +1,8 @@
 //! A feed that was lost, and tells its past again.
 //!
 //! It may begin anywhere, at its oldest event even. Until it reaches its tip, a file that it
-//! tells of may be long gone, and a replica that lags might still give it. So what it tells
-//! is taken in, but only what a listing shows is fetched before that.
+//! tells of may be long gone, and one that it deletes may have been made anew. So what it tells
+//! is taken in, and nothing follows from it before that; what a listing shows is fetched.
 
 use alloc::vec::Vec;
 

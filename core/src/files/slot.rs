@@ -74,12 +74,11 @@ impl Slot {
                 self.entry.hold = None;
             }
         }
-        // It may go to the trash, and be made anew meanwhile: then nobody deleted it here.
-        self.entry.astray = match (&remote, &self.entry.local) {
-            (Remote::Absent(_), _) => self.entry.base.is_some(),
-            (_, Local::File { suspect: false, .. }) => false,
-            _ => self.entry.astray,
-        };
+        // It is there again, and was not moved away.
+        let back = remote.revision().is_some();
+        if back && matches!(self.entry.local, Local::File { suspect: false, .. }) {
+            self.entry.astray = false;
+        }
         self.entry.remote = remote;
         self.entry.missed = None;
     }

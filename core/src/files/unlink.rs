@@ -191,7 +191,7 @@ impl Files {
             }
             return;
         }
-        self.unlinks.gathered.let_go(now, deletes, known);
+        self.unlinks.gathered.carried_out(now, deletes, known);
         for path in sure {
             self.unlinks.missing.remove(&path);
             self.unlinks.ready.insert(path);

@@ -201,6 +201,13 @@ impl Lab {
             .brought_in_step_with(files)
     }
 
+    /// The same, with a stream that is asked for.
+    pub fn two_way_streaming(files: &[(&str, u8)]) -> Self {
+        let mode = landfall_core::files::plan::SyncMode::Mirror;
+        Self::exactly(WorkspaceConfig { mode, ..WorkspaceConfig::default() })
+            .brought_in_step_with(files)
+    }
+
     /// A person saves a file, and the watcher hears it.
     pub fn saves(&mut self, path: &str, n: u8) {
         self.put(path, hash(n));

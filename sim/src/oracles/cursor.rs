@@ -94,7 +94,13 @@ impl Cursor {
                 matches!(row.remote, Remote::Unknown(_))
                     || row.remote.at().n >= version.n
                     // Asked for by name while there was no feed to count by.
-                    || version.content.is_none() && matches!(row.remote, Remote::Absent(_))
+                    || match (&row.remote, version.content) {
+                        (Remote::Absent(_), None) => true,
+                        (Remote::File { revision, .. }, Some(_)) => {
+                            revision.0 == format!("rev_{}", version.revision)
+                        }
+                        _ => false,
+                    }
             });
             let untouched = !self.touched.contains(path);
             // A listing that is newer than the position may show that it was deleted since.

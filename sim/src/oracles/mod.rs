@@ -20,6 +20,7 @@ mod refetch;
 mod rollback;
 mod root;
 mod seal;
+mod stays;
 mod stop;
 mod writes;
 
@@ -79,6 +80,8 @@ oracles! {
     Blobs = "blobs";
     /// The server changes only what a person changed here, once, and no crash becomes an edit.
     NoGhostWrite = "no-ghost-write";
+    /// What a person deleted does not come back, unless the server has something newer.
+    StaysDeleted = "stays-deleted";
     /// What is sent is durably known to be ours.
     DurableBeforeSend = "durable-before-send";
     /// A dead letter was refused for what is in it, as often as it says.
@@ -163,6 +166,7 @@ pub struct Oracles {
     modes: modes::Modes,
     idle: idle::Idle,
     writes: writes::Writes,
+    stays: stays::Stays,
     two_way: bool,
     run: u32,
 }
@@ -194,6 +198,7 @@ impl Oracles {
             modes: modes::Modes::default(),
             idle: idle::Idle::default(),
             writes: writes::Writes::default(),
+            stays: stays::Stays::default(),
             two_way: options.two_way,
             run: 0,
         }
@@ -254,6 +259,11 @@ impl Oracles {
         self.refetch.gone();
         self.permission.gone();
         self.idle.started();
+    }
+
+    /// The power is cut.
+    pub fn power_cut(&mut self, now: Tick) {
+        self.stays.cut(now);
     }
 
     /// A person allowed all deletes.
@@ -362,7 +372,7 @@ impl Oracles {
     }
 
     /// Something moved on the disk.
-    pub fn moved(&mut self, now: Tick, moved: &Moved, truth: &Truth, disk: &Disk) {
+    pub fn moved(&mut self, now: Tick, moved: &Moved, store: &Store, truth: &Truth, disk: &Disk) {
         self.now = now;
         if !self.two_way {
             let ruling = self.modes.moved(moved);
@@ -372,6 +382,10 @@ impl Oracles {
             return;
         }
         self.writes.moved(moved);
+        if self.two_way {
+            let ruling = self.stays.moved(now, moved, store, truth);
+            self.rule(Oracle::StaysDeleted, ruling);
+        }
         let ruling = self.bytes.moved(moved, disk, truth);
         self.rule(Oracle::NoByteLost, ruling);
         let ruling = self.rollback.moved(moved, truth);

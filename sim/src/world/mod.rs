@@ -83,6 +83,8 @@ enum Happening {
     Edit,
     /// A person may work.
     Work,
+    /// A person thinks better of a file that was just saved.
+    Regret(RemotePath),
     /// A person tries dead letters again, or gives them up.
     Tidy { last: bool },
     /// A minute is over: what people and computers do seldom.
@@ -432,6 +434,7 @@ impl World {
             }
             Happening::Edit => self.other_client(),
             Happening::Work => self.work(),
+            Happening::Regret(path) => self.person_deletes(&path),
             Happening::Tidy { last } => self.tidy(last),
             Happening::Minute => self.minute(),
             Happening::Unblock(path) => self.unblock(&path),
@@ -523,7 +526,8 @@ impl World {
         self.disk.take_moved(&mut self.moved);
         let moved = std::mem::take(&mut self.moved);
         for moved in &moved {
-            self.oracles.moved(self.now, moved, &self.server.truth, &self.disk);
+            let (store, truth) = (&self.store, &self.server.truth);
+            self.oracles.moved(self.now, moved, store, truth, &self.disk);
         }
         if self.options.two_way {
             moved.iter().for_each(|moved| self.hint(moved));

@@ -262,6 +262,9 @@ impl World {
             });
         }
         self.disk_moved();
+        if kill.power {
+            self.oracles.power_cut(self.now);
+        }
         let wait = mix(kill.bits ^ 1) % 4;
         self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]), true);
     }

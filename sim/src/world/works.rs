@@ -24,7 +24,7 @@ impl World {
         let Some(bits) = self.plan.strikes(Kind::PersonWorks, chance, 0) else { return };
         self.watch_brake();
         let again = self.some_local(bits);
-        match (bits >> 8) % 12 {
+        match (bits >> 8) % 13 {
             0..=4 => {
                 if let Some(path) = again {
                     self.person_saves(&path);
@@ -58,6 +58,13 @@ impl World {
                 if let Some(path) = again {
                     self.person_goes_back(&path);
                 }
+            }
+            11 => {
+                // What was just saved is not wanted after all.
+                let path = again.unwrap_or_else(|| self.invent(bits));
+                self.person_saves(&path);
+                let after = Ms(mix(bits ^ 3) % 3_000);
+                self.queue.push(self.now + after, Happening::Regret(path));
             }
             _ => self.person_moves(bits),
         }

@@ -1,0 +1,75 @@
+//! What a person deleted stays deleted, unless the server has something newer.
+//!
+//! It counts where a durable row knows that both sides had the file: of a file that was placed
+//! a moment before a kill, nobody can know whether it ever was there. Neither can anybody tell
+//! what a power cut took away from what a person deleted before the next start looked.
+
+use std::collections::BTreeMap;
+
+use landfall_core::path::RemotePath;
+use landfall_core::time::{Ms, Tick};
+
+use super::Ruling;
+use crate::world::disk::{Moved, Node, Place, Who};
+use crate::world::store::Store;
+use crate::world::truth::Truth;
+
+/// After a power cut, everything was looked at by then.
+const LOOKED: Ms = Ms::mins(10);
+
+/// What was deleted here, and the newest event of what both sides had.
+#[derive(Debug, Default)]
+pub(super) struct Stays {
+    deleted: BTreeMap<RemotePath, u64>,
+    /// When the power was last cut.
+    cut: Option<Tick>,
+}
+
+impl Stays {
+    /// The power was cut: what it took away and what a person did look the same.
+    pub(super) fn cut(&mut self, now: Tick) {
+        self.deleted.clear();
+        self.cut = Some(now);
+    }
+
+    pub(super) fn moved(
+        &mut self,
+        now: Tick,
+        moved: &Moved,
+        store: &Store,
+        truth: &Truth,
+    ) -> Ruling {
+        let Place::At(path) = &moved.place else { return Ok(0) };
+        match (moved.by, &moved.after) {
+            (Who::Person, None) if matches!(moved.before, Some(Node::File(_))) => {
+                let row = store.view().entries.get(path);
+                let here = row.filter(|row| row.proof.is_some() && row.placing.is_none());
+                let base = here.and_then(|row| row.base.as_ref());
+                let looked = self.cut.is_none_or(|at| at + LOOKED < now);
+                let had = base.and_then(|base| {
+                    let named = |n: u64| base.revision.0 == format!("rev_{n}");
+                    let versions = truth.versions(path).iter();
+                    versions.filter(|v| named(v.revision)).map(|v| v.n).next_back()
+                });
+                if let Some(n) = had.filter(|_| looked) {
+                    self.deleted.insert(path.clone(), n);
+                }
+                Ok(0)
+            }
+            (Who::Process, Some(Node::File(file))) => {
+                let Some(had) = self.deleted.remove(path) else { return Ok(0) };
+                match truth.newest_with(path, &file.content.hash) {
+                    Some(n) if n <= had => {
+                        let what = format!("{path} was deleted here, and evt_{n} is placed again");
+                        Err((path.to_string(), what))
+                    }
+                    _ => Ok(1),
+                }
+            }
+            _ => {
+                self.deleted.remove(path);
+                Ok(0)
+            }
+        }
+    }
+}
