@@ -22,7 +22,7 @@ use support::{Place, remote, text};
 use tokio::time::timeout;
 
 /// Tests in this file, for the line about skipping them.
-const TESTS: usize = 5;
+const TESTS: usize = 6;
 
 /// The two ways in which that client bootstraps, each in a version that has it.
 const CLIENTS: [&str; 2] = ["mount-export", "mount-tree"];
@@ -312,4 +312,57 @@ async fn while_the_npm_client_runs_a_mount_is_refused_and_the_other_way_round() 
     let (code, output) = run(command).await;
     assert_eq!(code, Some(1), "{output}");
     assert_eq!(place.files(), remote(&server));
+}
+
+/// Waits until both directories hold what the server has.
+async fn all_equal(ours: &Place, theirs: &Place, server: &Running) {
+    let begin = Instant::now();
+    let is_equal = |place: &Place| place.mirror().is_dir() && place.files() == remote(server);
+    while !(is_equal(ours) && is_equal(theirs)) {
+        let logs = || format!("ours:\n{}\ntheirs:\n{}", ours.log(), theirs.log());
+        assert!(begin.elapsed() < Duration::from_secs(60), "not equal\n{}", logs());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_npm_client_and_we_work_on_one_workspace_each_in_a_directory_of_its_own() {
+    for program in clients() {
+        let token = token(&["relayfile:fs:read:*", "relayfile:fs:write:*", "relayfile:ops:read:*"]);
+        let (ours, theirs, server) = (Place::new(), Place::new(), serving(&token).await);
+        let mut mount = ours.mount(&server, &["--sync-mode", "mirror", "--interval", "1s"]);
+        mount.env("RELAYFILE_TOKEN", &token);
+        let _ours = Daemon::start(mount, &ours);
+        let _theirs = Daemon::start(client(&program, &theirs, &server, &token), &theirs);
+        all_equal(&ours, &theirs, &server).await;
+        says(&theirs, "mount sync cycle completed").await;
+        let (here, there) = (ours.mirror(), theirs.mirror());
+        // It begins to watch after that.
+        let mut probes = 0;
+        while server.with(|server| server.now().read("/probe").is_err()) {
+            std::fs::write(there.join("probe"), format!("{probes}")).unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            probes += 1;
+            assert!(probes < 60, "{}", theirs.log());
+        }
+        all_equal(&ours, &theirs, &server).await;
+        // Both at the same time, and each then changes what the other made.
+        for round in 0..3 {
+            std::fs::write(here.join(format!("ours {round}.md")), "ours").unwrap();
+            std::fs::write(there.join(format!("theirs {round}.md")), "theirs").unwrap();
+            std::fs::write(here.join("empty.txt"), format!("ours {round}")).unwrap();
+            std::fs::write(there.join("a/b/c/d/e/f/g/h/deep.md"), format!("{round}")).unwrap();
+            all_equal(&ours, &theirs, &server).await;
+            std::fs::write(here.join(format!("theirs {round}.md")), "read here").unwrap();
+            std::fs::write(there.join(format!("ours {round}.md")), [0, 0xff, round]).unwrap();
+            all_equal(&ours, &theirs, &server).await;
+            std::fs::remove_file(here.join(format!("ours {round}.md"))).unwrap();
+            all_equal(&ours, &theirs, &server).await;
+        }
+        let has = |path: &str, bytes: &[u8]| {
+            server.with(|server| server.now().read(path).unwrap().content.bytes() == bytes)
+        };
+        assert!(has("/empty.txt", b"ours 2") && has("/a/b/c/d/e/f/g/h/deep.md", b"2"));
+        assert!(has("/theirs 1.md", b"read here"));
+    }
 }
