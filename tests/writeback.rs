@@ -13,7 +13,7 @@ use landfall_core::time::{Ms, Wall};
 use landfall_reference::script::Script;
 use landfall_reference::server::{Content, Server};
 use support::http::{USUAL, ask};
-use support::{Place, remote, serving};
+use support::{Place, remote, serving, text};
 
 /// Only what is done here, or asked for because of it, is heard of.
 const DEAF: &[&str] = &["--sync-mode", "mirror", "--websocket=false", "--interval", "1h"];
@@ -216,4 +216,33 @@ async fn an_older_server_gets_files_one_by_one() {
     until(&place, "sent", || place.files() == remote(&server)).await;
     assert!(has(&server, "/new/image.png", &[0x89, b'P', 0, 0xff]));
     assert!(server.log().by_route()[&Route::Put] >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_here_is_sent_once_and_nothing_is_fetched() {
+    let (place, server) = (Place::new(), serving(workspace()).await);
+    Mount::start(&place, &server, DEAF).await.kill();
+    let run = |more: &[&str]| {
+        let output = place.mount(&server, more).output().unwrap();
+        (output.status.code(), text(&output))
+    };
+    write(&place, "c.txt", "edited");
+    write(&place, "new.md", "new");
+    std::fs::remove_file(file(&place, "docs/a.md")).unwrap();
+    server.with(|server| server.put("/theirs.md", Content::new(*b"theirs"), Wall(4_000)));
+    let (code, output) = run(&["--push-local-once", "--sync-mode", "mirror"]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(has(&server, "/c.txt", b"edited") && has(&server, "/new.md", b"new"));
+    assert!(!remote(&server).contains_key("/docs/a.md") && !file(&place, "theirs.md").exists());
+
+    write(&place, "c.txt", "edited again");
+    let (code, output) = run(&["--flush-outbox-once", "--sync-mode", "mirror"]);
+    assert_eq!((code, has(&server, "/c.txt", b"edited again")), (Some(0), true), "{output}");
+    let (code, output) = run(&["--push-local-once", "--sync-mode", "pull-only"]);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("leave one of them out"), "{output}");
+
+    // The next mount of both ways goes on from there.
+    let _mount = Mount::start(&place, &server, MIRROR).await;
+    until(&place, "equal", || place.files() == remote(&server)).await;
 }

@@ -60,6 +60,13 @@ pub struct MountArgs {
     /// Exit when the mirror is in step
     #[arg(long)]
     pub once: bool,
+    /// Send what changed here and exit, without fetching anything: --once with --sync-mode
+    /// write-only
+    #[arg(long)]
+    pub push_local_once: bool,
+    /// The same as --push-local-once: what waits in the outbox goes first
+    #[arg(long)]
+    pub flush_outbox_once: bool,
     /// With --once: give up after this long without progress
     #[arg(long, default_value = "10m", value_parser = duration)]
     pub timeout: Ms,
@@ -127,6 +134,26 @@ impl From<Mode> for SyncMode {
     }
 }
 
+impl MountArgs {
+    /// What the flags of one word stand for.
+    fn spelled_out(mut self) -> Result<Self, MountError> {
+        let sends = match (self.push_local_once, self.flush_outbox_once) {
+            (true, _) => "--push-local-once",
+            (_, true) => "--flush-outbox-once",
+            _ => return Ok(self),
+        };
+        if self.sync_mode == Mode::PullOnly {
+            return Err(MountError::Setting(format!(
+                "{sends} sends what changed here, and --sync-mode pull-only sends nothing: leave \
+                 one of them out"
+            )));
+        }
+        self.once = true;
+        self.sync_mode = Mode::WriteOnly;
+        Ok(self)
+    }
+}
+
 /// Why a mount could not begin.
 #[derive(Debug, Error)]
 pub enum MountError {
@@ -189,6 +216,7 @@ const STORE: StoreId = StoreId(0);
 
 /// Runs until the machine exits, and answers the exit code.
 pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
+    let args = args.spelled_out()?;
     let warnings = args.others.judge().map_err(MountError::Setting)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let base = args.remote_path.clone();

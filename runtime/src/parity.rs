@@ -24,9 +24,6 @@ use Then::{Only, Refuse, Warn};
 /// In the place of a flag: it is a variable only.
 const NO_FLAG: &str = "";
 
-/// In the place of a variable: it is a flag only.
-const NO_VARIABLE: &str = "";
-
 /// A setting: its flag, its variable, whether it is a switch, and what is made of it.
 type Setting = (&'static str, &'static str, bool, Then);
 
@@ -34,7 +31,6 @@ const IN_MIRROR: &str = "what Landfall knows is kept in .relay/state.db of the m
 const ON_ITS_OWN: &str = "Landfall sees to that by itself";
 const STREAMED: &str = "no content is ever held in memory as a whole";
 const LOGGED: &str = "use LANDFALL_LOG=debug";
-const SENT_BY_ONCE: &str = "use --once: it sends what waits to be sent";
 
 #[rustfmt::skip]
 const SETTINGS: &[Setting] = &[
@@ -65,8 +61,6 @@ const SETTINGS: &[Setting] = &[
     ("provider", "RELAYFILE_MOUNT_PROVIDER", false, Warn("changes of all providers are followed")),
     ("creds-file", "RELAYFILE_MOUNT_CREDS_FILE", false, Refuse("write the bare token to a file for --token-file")),
     ("fuse", "RELAYFILE_MOUNT_FUSE", true, Refuse("a mirror is a directory of real files")),
-    ("flush-outbox-once", NO_VARIABLE, true, Refuse(SENT_BY_ONCE)),
-    ("push-local-once", NO_VARIABLE, true, Refuse(SENT_BY_ONCE)),
     ("mode", "RELAYFILE_MOUNT_MODE", false, Only("poll", "a mirror is a directory of real files")),
     ("local-layout", "RELAYFILE_MOUNT_LOCAL_LAYOUT", false, Only("exact", "--local-dir is the mirror; name the directory that you want")),
 ];
@@ -88,7 +82,6 @@ impl Others {
             let off = *switch && ["false", "0", "no", "off"].contains(&value.as_str());
             let named = match (*flag, *variable) {
                 (NO_FLAG, variable) => variable.to_owned(),
-                (flag, NO_VARIABLE) => format!("--{flag}"),
                 (flag, variable) => format!("--{flag} ({variable})"),
             };
             match then {
@@ -109,8 +102,8 @@ impl clap::Args for Others {
     fn augment_args(command: Command) -> Command {
         let flags = SETTINGS.iter().filter(|setting| setting.0 != NO_FLAG);
         flags.fold(command, |command, (flag, variable, switch, _)| {
-            let arg = Arg::new(*flag).long(*flag).action(ArgAction::Set).hide(true);
-            let arg = if *variable == NO_VARIABLE { arg } else { arg.env(*variable) };
+            let arg = Arg::new(*flag).long(*flag).env(*variable);
+            let arg = arg.action(ArgAction::Set).hide(true);
             command.arg(match switch {
                 true => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
                 false => arg,
@@ -178,7 +171,7 @@ mod tests {
         }
         assert_eq!(judged(&[]), Ok(vec![]));
         assert_eq!(judged(&["--low-memory", "--state-dir", "/x"]).unwrap().len(), 2);
-        assert!(judged(&["--fuse"]).is_err() && judged(&["--push-local-once"]).is_err());
+        assert!(judged(&["--fuse"]).is_err());
     }
 
     #[test]

@@ -291,7 +291,7 @@ impl fmt::Display for Rule {
             Rule::RemoteMoved => "the remote changed it and nobody touched it here",
             Rule::RemoteDeleted => "the remote deleted it and nobody touched it here",
             Rule::MaxDelete => "too many deletes at once wait for a person",
-            Rule::LocalMissing => "it is missing here and the mirror only pulls",
+            Rule::LocalMissing => "it is missing here, which counts as no delete",
             Rule::LocalMoved => "it changed here only",
             Rule::LocalDeleted => "it was deleted here only",
             Rule::LocalOnly => "it changed here and the mirror only pulls, so it stays",
