@@ -111,6 +111,28 @@ fn a_file_that_two_listings_leave_out_is_asked_for_until_no_replica_can_lag_so_l
     assert_eq!(lab.trash, ["/a"], "{}", lab.story);
 }
 
+/// A 500 in between says nothing about the file: the time goes on, and it is asked for as often.
+#[test]
+fn trouble_between_two_404s_does_not_begin_the_time_anew() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/a", 2)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    let begin = lab.now.tick;
+    let mut reads = 0;
+    while lab.trash.is_empty() {
+        assert!(lab.now.tick - begin < Ms::mins(8), "{}", lab.story);
+        lab.wait(Ms::secs(1));
+        lab.quiet_feed_if_asked();
+        if lab.asked.iter().any(|(_, request)| show(request).starts_with("read /a")) {
+            reads += 1;
+            let status = if reads % 4 == 0 { 500 } else { 404 };
+            lab.answer("read /a", refused(status, "", ""));
+        }
+    }
+    assert!(lab.now.tick - begin >= Ms::mins(5), "{}", lab.story);
+}
+
 fn until(lab: &mut Lab, asked: &str) {
     while !lab.asked.iter().any(|(_, request)| show(request).starts_with(asked)) {
         lab.wait(Ms::secs(1));

@@ -385,7 +385,10 @@ impl Files {
             Some((since, last)) if now - last <= LAG_GAP => since,
             _ => now,
         };
-        slot.lags = gone.then_some((since, now));
+        if gone {
+            // Any other failure says nothing about the file.
+            slot.lags = Some((since, now));
+        }
         let lagged = gone && now - since >= LAG;
         match &slot.entry.remote {
             Remote::Absent(_) if gone => self.update(cx, path, |_| ()),

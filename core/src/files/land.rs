@@ -62,6 +62,7 @@ impl Files {
             return self.drop_blob(cx, got.blob);
         };
         let now = cx.now.tick;
+        slot.lags = None;
         let before = slot.disagreed.take().filter(|before| before.revision == got.revision);
         let since = before.as_ref().map_or(now, |before| before.since);
         let tries = before.map_or(1, |before| before.tries.saturating_add(1));

@@ -477,7 +477,7 @@ impl Files {
         };
         let policy = if why == Fault::Forbidden { DENIED } else { ASIDE };
         let mut wait = policy.delay(tries, &(cx.engine.seed, path));
-        if matches!(why, Fault::NotFound | Fault::Gone) {
+        if slot.lags.is_some() {
             wait = wait.min(LAG_AGAIN);
         }
         cx.note(Decision::SetAside { path: path.clone(), why: why.clone(), tries, wait });
