@@ -48,6 +48,25 @@ fn deletes_of_the_last_minute_count_with_the_next() {
     assert_eq!(lab.status().brakes.len(), 1, "{}", lab.story);
 }
 
+/// They were counted and let go, and the process was killed first. The next one asks the server
+/// and counts anew.
+#[test]
+fn deletes_that_were_let_go_before_a_kill_are_counted_anew() {
+    let (mut lab, stream) = streaming();
+    lab.hold = Some(|effect| is_remove(effect) || is_seal(effect));
+    deletes(&mut lab, stream, 0..3, Ms(100));
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.held.iter().filter(|effect| is_remove(effect)).count(), 3, "{}", lab.story);
+    lab.hold = None;
+    lab.kill();
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.trash.len(), 0, "nobody asked the feed yet\n{}", lab.story);
+    let events = (0..3).map(|n| deleted(101 + n, &format!("/f{n:02}"))).collect();
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.trash.len(), 3, "{}", lab.story);
+}
+
 #[test]
 fn one_delete_is_carried_out_a_moment_after_it_was_told() {
     let (mut lab, stream) = streaming();

@@ -136,6 +136,32 @@ fn a_torn_file_stays_suspect_over_a_kill() {
     );
 }
 
+/// It was moved away, no seal followed, and the power was cut once more: it is there again, and
+/// still nobody's edit.
+#[test]
+fn a_torn_file_that_comes_back_is_torn() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", tip(100));
+    lab.export(&[]);
+    lab.kill();
+    lab.page(&[listed("/a", 1)], Some("c"), None);
+    let call = lab.request("read /a");
+    let got = lab.fetched(call, 0, "/a", 1);
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { op: DiskOp::Place { .. }, .. }));
+    lab.done(call, Answer::Read(got));
+    lab.hold = Some(is_commit);
+    lab.release();
+    lab.hold = Some(is_seal);
+    lab.cut_power();
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.conflicts.len(), 1, "{}", lab.story);
+    lab.unsealed.insert("/a".into(), None);
+    lab.cut_power();
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.conflicts.len(), 2, "it is kept aside again\n{}", lab.story);
+    assert_eq!(lab.status().local_only, 0, "{}", lab.story);
+}
+
 #[test]
 fn a_look_that_fails_with_the_whole_disk_waits() {
     let mut lab = Lab::in_step_with(&[("/a", 1)]);

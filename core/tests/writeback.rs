@@ -638,3 +638,49 @@ fn the_past_of_the_feed_makes_nobody_forget_a_delete() {
     assert_eq!(lab.sent("read"), 0, "{}", lab.story);
     lab.request("delete /a if rev_1");
 }
+
+/// The server has another version than the one that was changed, and a replica that lags gives
+/// just that one. It is asked again in a while, and nothing is sent before.
+#[test]
+fn a_conflict_and_a_replica_that_lags_do_not_go_round() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk");
+    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::Conflict);
+    lab.part(call, Part::Refused { path, blame, why });
+    lab.done(call, Answer::WroteMany);
+    lab.wait(Ms(1));
+    lab.read("/a", 1);
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(4));
+    assert_eq!((lab.sent("bulk"), lab.sent("read")), (1, 1), "{}", lab.story);
+    lab.wait(Ms::secs(10));
+    lab.quiet_feed_if_asked();
+    lab.read("/a", 5);
+    lab.wait(Ms::secs(1));
+    assert_eq!(lab.disk["/a"], hash(5), "{}", lab.story);
+    assert_eq!(lab.conflicts, [("/a".to_string(), hash(9))]);
+}
+
+/// The feed was lost, and fails ever since. What is written here is sent all the same, also over
+/// what was sent before.
+#[test]
+fn a_feed_that_fails_holds_up_nothing_that_is_written_here() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(100));
+    lab.page(&[listed("/a", 1), listed("/b", 2)], None, Some(2));
+    lab.wait(Ms(1));
+    lab.answer("events", refused(500, "", ""));
+    lab.saves("/a", 9);
+    lab.wait(Ms(200));
+    lab.wrote("bulk /a v9 if rev_1", &[("/a", "rev_50")]);
+    lab.saves("/a", 10);
+    lab.wait(Ms(200));
+    lab.wrote("bulk /a v10 if rev_50", &[("/a", "rev_51")]);
+    lab.deletes("/a");
+    lab.wait(Ms::secs(3));
+    lab.request("delete /a if rev_51");
+}

@@ -177,6 +177,7 @@ impl Files {
                 )
             };
             slot.entry.doing.take_if(over);
+            slot.let_go = false;
             // What a power cut took away, nobody deleted.
             slot.entry.astray |= slot.unsealed_at_boot;
             match found {
@@ -325,6 +326,9 @@ impl Files {
         match outcome {
             Outcome::Ok(Answer::Removed) => {
                 self.progress += 1;
+                if did == Did::Trashed {
+                    self.gathered.carried_out(cx.now.tick, 1, self.based);
+                }
                 let seal = self.seals.touch(cx.now.tick);
                 let rule = self.slots.get(path).map(|slot| plan(&slot.entry, self.mode).1);
                 if let Some(rule) = rule {

@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::entry::{Entry, Hold, Proof, Stamp, Unsent};
+use super::entry::{Entry, Hold, Proof, Remote, Stamp, Unsent};
 use super::seal::NEVER;
 use super::slot::Slot;
 use super::{Files, Standing};
 use crate::engine::Cx;
+use crate::hash::ContentHash;
 use crate::id::BlobId;
 use crate::path::RemotePath;
 use crate::row::{EntryRow, Value};
@@ -65,6 +66,15 @@ impl Files {
                 // It may have been placed, and torn. A kill before the look must not hide that.
                 let hash = placing.hash;
                 slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
+            }
+            if power_was_cut && slot.entry.proof.is_none() && slot.entry.astray {
+                // The same, of one that both sides never had: what came back is not a person's.
+                let hash = match slot.entry.remote {
+                    Remote::File { hash: Some(hash), .. } => hash,
+                    _ => ContentHash([0; 32]),
+                };
+                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
+                slot.unsealed_at_boot = true;
             }
             if let Some(proof) = &mut slot.entry.proof {
                 slot.unsealed_at_boot |= proof.seal == NEVER;

@@ -10,7 +10,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::entry::{Hold, Remote};
-use super::{Files, Standing};
+use super::{Did, Files, Job, Standing};
 use crate::decision::{Brake, Decision};
 use crate::engine::Cx;
 use crate::path::RemotePath;
@@ -58,8 +58,10 @@ impl Files {
             let entry = self.get(path);
             entry.is_some_and(|entry| matches!(entry.remote, Remote::Absent(_)))
         };
-        let under_way = self.to_remove.iter().filter(is_delete).count() as u64;
-        let deletes = waiting + under_way + lately + self.standing(Standing::Held);
+        let removing = |job: &&Job| matches!(job, Job::Remove(_, Did::Trashed));
+        let under_way = self.to_remove.iter().filter(is_delete).count()
+            + self.jobs.values().filter(removing).count();
+        let deletes = waiting + under_way as u64 + lately + self.standing(Standing::Held);
         let known = known.max(self.based);
         let allowed = self.max_delete.allowed(known);
         self.gathered.since = None;
@@ -68,7 +70,10 @@ impl Files {
             self.cycles = (u64::from(cx.engine.run) << 32) | ((self.cycles + 1) & 0xffff_ffff);
             for path in core::mem::take(&mut self.deletes) {
                 // The server may make it anew before it is gone: then nobody deleted it here.
-                self.update(cx, &path, |slot| slot.entry.astray = true);
+                self.update(cx, &path, |slot| {
+                    slot.entry.astray = true;
+                    slot.let_go = true;
+                });
             }
             return;
         }

@@ -65,6 +65,7 @@ impl Files {
         slot.lags = None;
         let before = slot.disagreed.take().filter(|before| before.revision == got.revision);
         let since = before.as_ref().map_or(now, |before| before.since);
+        let repeated = before.is_some();
         let tries = before.map_or(1, |before| before.tries.saturating_add(1));
         let insists = now - since >= RIGHT;
         let version = Version { revision: got.revision.clone(), hash: got.hash };
@@ -73,11 +74,11 @@ impl Files {
         let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
         // A replica that lags gives what the server had before.
         let stale = slot.entry.had(&read);
-        let left_out =
-            matches!(slot.entry.remote, Remote::Unknown(_)) && slot.entry.missed.is_some();
-        // Nobody told that it changed.
+        let unknown = matches!(slot.entry.remote, Remote::Unknown(_));
+        let left_out = unknown && slot.entry.missed.is_some();
+        // Nobody told that it changed, or the server said that it has something else.
         let changed = slot.entry.base.as_ref().is_some_and(|base| base.hash != got.hash);
-        let untold = left_out && changed;
+        let untold = left_out && changed || unknown && repeated;
         let (accept, wanted) = match &slot.entry.remote {
             // Deleted while it was under way.
             Remote::Absent(_) => (false, false),

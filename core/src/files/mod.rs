@@ -405,8 +405,7 @@ impl Files {
             Action::SetMode { .. } if slot.mode_refused => self.rest(cx, path, Rule::InStep),
             Action::SetMode { .. } => self.enter(Set::Look, path),
             Action::LookRemote | Action::Fetch { .. } => self.enter(Set::Fetch, path),
-            // Let go by the end of a cycle.
-            Action::Trash if slot.entry.astray => self.enter(Set::Remove, path),
+            Action::Trash if slot.let_go => self.enter(Set::Remove, path),
             Action::Trash => self.enter(Set::Deletes, path),
             Action::SetAside => self.enter(Set::Remove, path),
             Action::Push => self.settle_push(path),
@@ -477,7 +476,7 @@ impl Files {
         };
         let policy = if why == Fault::Forbidden { DENIED } else { ASIDE };
         let mut wait = policy.delay(tries, &(cx.engine.seed, path));
-        if slot.lags.is_some() {
+        if slot.lags.is_some_and(|(_, last)| cx.now.tick - last <= LAG_GAP) {
             wait = wait.min(LAG_AGAIN);
         }
         cx.note(Decision::SetAside { path: path.clone(), why: why.clone(), tries, wait });

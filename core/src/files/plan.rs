@@ -76,7 +76,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether it is chosen for what the server has.
+    /// Whether what the server has was asked before it was chosen.
     pub fn follows_remote(self) -> bool {
         !matches!(
             self,

@@ -146,6 +146,7 @@ impl Slot {
             mark,
             cold,
             touched,
+            let_go,
             resend,
             // Only whether the scan under way saw it matters.
             scan: _,
@@ -160,7 +161,7 @@ impl Slot {
             mode_refused,
             cold,
             touched,
-            resend,
+            (let_go, resend),
         ));
         print.maybe(*due, Print::until);
         print.maybe(*removal, |print, seal| seals.print_number(print, seal));

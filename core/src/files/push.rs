@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use super::entry::{Doing, Hold, Local, Ordinal, Remote, Unsent, Version};
 use super::plan::{Action, plan};
+use super::slot::Disagreed;
 use super::{Files, Job, Standing, remember};
 use crate::decision::Decision;
 use crate::effect::DiskOp;
@@ -209,6 +210,7 @@ impl Files {
     /// which revision it made: it is asked, unless it told meanwhile.
     pub fn push_is_behind(&mut self, cx: &mut Cx<'_>, path: &RemotePath, sent: Option<&Revision>) {
         self.ask_feed = true;
+        let since = cx.now.tick;
         self.update(cx, path, |slot| {
             slot.entry.doing = None;
             slot.entry.lineage.clear();
@@ -216,6 +218,9 @@ impl Files {
             if told && slot.entry.remote.revision() != sent {
                 return;
             }
+            // A replica that lags would give that again.
+            slot.disagreed =
+                sent.map(|revision| Disagreed { revision: revision.clone(), since, tries: 0 });
             slot.entry.remote = Remote::Unknown(slot.entry.remote.at().max(Ordinal::FIRST));
         });
         self.touched(cx, path);

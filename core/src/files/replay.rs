@@ -2,7 +2,7 @@
 //!
 //! It may begin anywhere, at its oldest event even. Until it reaches its tip, a file that it
 //! tells of may be long gone, and one that it deletes may have been made anew. So what it tells
-//! is taken in, and nothing follows from it before that; what a listing shows is fetched.
+//! is taken in, and nothing is fetched, sent or removed because of it before that.
 
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ impl Files {
 
     /// Whether a path waits for the tip of the feed.
     pub(super) fn is_replayed(&self, entry: &Entry) -> bool {
-        self.replay.is_some_and(|from| entry.remote.at() > from)
+        self.replay.is_some_and(|from| entry.remote.at() > from) && !entry.is_ours()
     }
 
     /// The feed was lost, and a listing follows. If it was telling its past, what it told counts
@@ -35,8 +35,10 @@ impl Files {
             let delete = matches!(entry.remote, Remote::Absent(_))
                 && entry.base.is_some()
                 && here(&entry.local);
-            delete || self.is_replayed(entry) && !entry.is_ours()
+            delete || self.is_replayed(entry)
         });
+        // What is left of it is what a listing showed, or we did.
+        self.replay = None;
         for path in doubtful {
             self.update(cx, &path, |slot| {
                 let at = slot.entry.remote.at();

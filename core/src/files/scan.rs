@@ -132,6 +132,9 @@ impl Files {
         }
         if let Some(proof) = slot.entry.proof.as_ref().filter(|proof| proof.stamp == stamp) {
             slot.entry.local = Local::File { hash: proof.hash, stamp, suspect: false };
+            if slot.entry.astray {
+                return self.update(cx, path, |slot| slot.entry.astray = false);
+            }
         }
         self.settle(cx, path);
     }

@@ -1,7 +1,7 @@
 //! An entry and what is only worth knowing while the process runs.
 
 use super::Standing;
-use super::entry::{Entry, Hold, Local, Remote};
+use super::entry::{Doing, Entry, Hold, Local, Remote};
 use crate::id::{CommitSeq, Revision};
 use crate::time::Tick;
 
@@ -32,6 +32,8 @@ pub(super) struct Slot {
     pub cold: bool,
     /// Somebody may have done something to it meanwhile.
     pub touched: bool,
+    /// Its delete was counted, and may be carried out.
+    pub let_go: bool,
     /// It is sent again, whatever the plan says.
     pub resend: bool,
     /// The last scan that saw it.
@@ -57,7 +59,9 @@ impl Slot {
                 Remote::File { revision: known, hash, .. },
             ) if revision == *known => Remote::File { revision, hash: *hash, at },
             // What was read last ran ahead of the feed, perhaps also of this delete.
-            (Remote::Absent(at), _) if self.disagreed.is_some() => Remote::Unknown(at),
+            (Remote::Absent(at), _) if self.disagreed.as_ref().is_some_and(|it| it.tries > 0) => {
+                Remote::Unknown(at)
+            }
             (remote, _) => remote,
         };
         if !remote.is_same_file(&self.entry.remote) {
@@ -74,11 +78,13 @@ impl Slot {
                 self.entry.hold = None;
             }
         }
-        // It is there again, and was not moved away.
+        // It is there again, and is not just being moved away.
         let back = remote.revision().is_some();
-        if back && matches!(self.entry.local, Local::File { suspect: false, .. }) {
+        let removing = matches!(self.entry.doing, Some(Doing::Removing { .. }));
+        if back && !removing && matches!(self.entry.local, Local::File { suspect: false, .. }) {
             self.entry.astray = false;
         }
+        self.let_go = false;
         self.entry.remote = remote;
         self.entry.missed = None;
     }
@@ -97,6 +103,7 @@ impl Slot {
             mark: CommitSeq::default(),
             cold: false,
             touched: false,
+            let_go: false,
             resend: false,
             scan: 0,
             queued: false,

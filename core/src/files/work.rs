@@ -120,9 +120,6 @@ impl Files {
             Action::Trash => (Aside::Trash { cycle: self.cycles }, Did::Trashed),
             _ => return true,
         };
-        if did == Did::Trashed {
-            self.gathered.carried_out(cx.now.tick, 1, self.based);
-        }
         let call = cx.disk(DiskOp::Remove { path: path.clone(), expect: hash, to });
         slot.entry.doing = Some(Doing::Removing { call });
         self.under_way_on_disk(call, Job::Remove(path.clone(), did), path);

@@ -64,8 +64,15 @@ impl Mirror {
                     Doubtful::BelowTotal { seen, total } => total - seen <= files.told_deletes(),
                     _ => false,
                 };
-                // It hides what the first one showed, and only by chance as many files.
-                let other = left_out.anew > 0;
+                // It hides more of what was known than the server says are gone, and only by
+                // chance as many files as the first one.
+                let other = match (now, &doubt.why) {
+                    (
+                        Doubtful::BelowTotal { total, .. },
+                        Doubtful::BelowTotal { total: then, .. },
+                    ) => left_out.anew > then.saturating_sub(*total),
+                    _ => false,
+                };
                 apart && !belied && (told || !other && agree(now, &doubt.why, counted))
             }
             _ => false,

@@ -386,7 +386,6 @@ impl Mirror {
         self.store(cx, row);
     }
 
-    /// The point of the feed up to which events were taken in.
     /// A point of the feed that is later than all that was taken in, for what the server was just
     /// seen to do itself. No snapshot that was begun before is as new.
     pub fn after_now(&mut self, cx: &mut Cx<'_>) -> Ordinal {
@@ -398,6 +397,7 @@ impl Mirror {
         self.horizon().next()
     }
 
+    /// The point of the feed up to which events were taken in.
     fn horizon(&self) -> Ordinal {
         let n = match &self.at {
             Some(Position::After(id)) => id.number().unwrap_or(self.row.arrived),
@@ -430,6 +430,7 @@ impl Mirror {
         self.at_tip = false;
         self.change(cx, |row| {
             row.epoch += 1;
+            row.replay = None;
             row.position = None;
             row.believed = false;
             // The new position says nothing about files before the new listing is sealed.

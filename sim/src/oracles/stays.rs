@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use landfall_core::files::entry::Proof;
+use landfall_core::files::seal::NEVER;
 use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Tick};
 
@@ -43,7 +45,9 @@ impl Stays {
         match (moved.by, &moved.after) {
             (Who::Person, None) if matches!(moved.before, Some(Node::File(_))) => {
                 let row = store.view().entries.get(path);
-                let here = row.filter(|row| row.proof.is_some() && row.placing.is_none());
+                let known = |proof: &Proof| proof.seal != NEVER;
+                let here = row.filter(|row| row.proof.as_ref().is_some_and(known));
+                let here = here.filter(|row| row.placing.is_none());
                 let base = here.and_then(|row| row.base.as_ref());
                 let looked = self.cut.is_none_or(|at| at + LOOKED < now);
                 let had = base.and_then(|base| {
