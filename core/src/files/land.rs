@@ -1,6 +1,6 @@
 //! Bytes that arrived.
 
-use super::entry::{Doing, Local, Ordinal, Remote, Version};
+use super::entry::{Doing, Hold, Local, Ordinal, Remote, Version};
 use super::slot::Disagreed;
 use super::{Files, Job};
 use crate::engine::Cx;
@@ -106,6 +106,10 @@ impl Files {
             let again = now + DISAGREED.delay(tries, &(cx.engine.seed, path));
             return self.update(cx, path, |slot| {
                 slot.entry.doing = None;
+                // It may be read, whatever it is.
+                let denied =
+                    |hold: &mut Hold| matches!(hold, Hold::Aside { why: Fault::Forbidden, .. });
+                slot.entry.hold.take_if(denied);
                 slot.disagreed = Some(Disagreed { revision: version.revision, since, tries });
                 slot.due = Some(again);
             });

@@ -476,7 +476,8 @@ impl Files {
         };
         let policy = if why == Fault::Forbidden { DENIED } else { ASIDE };
         let mut wait = policy.delay(tries, &(cx.engine.seed, path));
-        if slot.lags.is_some_and(|(_, last)| cx.now.tick - last <= LAG_GAP) {
+        let lags = slot.lags.is_some_and(|(_, last)| cx.now.tick - last <= LAG_GAP);
+        if lags && why != Fault::Forbidden {
             wait = wait.min(LAG_AGAIN);
         }
         cx.note(Decision::SetAside { path: path.clone(), why: why.clone(), tries, wait });
