@@ -183,7 +183,7 @@ impl Lane for Workspace {
             self.writeback.pump(cx, &mut self.files);
         }
         if self.files.pump(cx) {
-            self.mirror.seal_begun();
+            self.mirror.seal_begun(&self.files);
         }
         self.mirror.grant(cx, &self.files);
         self.files.set_timers(cx);

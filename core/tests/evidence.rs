@@ -366,6 +366,53 @@ fn a_feed_that_tells_its_past_brings_nothing_back() {
     assert!(lab.status().in_step, "{}", lab.story);
 }
 
+/// The same, and a kill strikes after the tip and before a seal: the next run reads the past
+/// again from where the durable position is, and does not follow it step by step either.
+#[test]
+fn a_kill_at_the_end_of_a_told_past_does_not_make_it_news() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(1));
+    lab.page(&[listed("/a", 1)], None, Some(1));
+    let past: Vec<_> = (2..202).map(|n| updated(n, "/old", 7)).collect();
+    let first = |events| Outcome::Ok(Answer::Events { events, next: Some("evt_201".into()) });
+    let last = || Outcome::Ok(Answer::Events { events: vec![deleted(202, "/old")], next: None });
+    lab.wait(Ms(1));
+    lab.answer("events after evt_1", first(past.clone()));
+    lab.answer("events after evt_201", last());
+    lab.kill();
+    lab.wait(Ms(1));
+    lab.answer("events after evt_1", first(past));
+    assert_eq!(lab.sent("read /old"), 0, "{}", lab.story);
+    lab.answer("events after evt_201", last());
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.sent("read /old"), 0, "{}", lab.story);
+    assert_eq!(lab.mirror_row().replay, None, "the next run need not wait\n{}", lab.story);
+}
+
+/// The same, by the stream and with the bytes.
+#[test]
+fn bytes_of_the_past_are_not_placed() {
+    let mut lab = Lab::streaming_in_step_with(&[("/a", 1)]);
+    lab.answer("stream after evt_100", link_failed());
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(1));
+    lab.page(&[listed("/a", 1)], None, Some(1));
+    let call = lab.request("stream after evt_1");
+    let event = updated(2, "/old", 7);
+    let inline = Some(lab.fetched(call, 0, "/old", 7));
+    lab.part(call, Part::Event { event, inline });
+    lab.wait(Ms(1));
+    assert!(!lab.disk.contains_key("/old"), "it may be long gone\n{}", lab.story);
+    let events = vec![updated(3, "/old", 8)];
+    lab.answer("events after evt_2", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.read("/old", 8);
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.disk["/old"], hash(8), "{}", lab.story);
+}
+
 /// The same, and the feed is lost once more before it was told that the file is gone.
 #[test]
 fn what_a_feed_told_of_its_past_is_forgotten_with_it() {

@@ -54,27 +54,13 @@ impl Files {
             let unsealed = slot.entry.proof.as_ref().is_some_and(|proof| proof.seal > sealed);
             let touched = unsealed || slot.entry.placing.is_some();
             slot.unsealed_at_boot = touched && power_was_cut;
-            if let (true, None, Some(base)) = (power_was_cut, &slot.entry.proof, &slot.entry.base) {
-                // It was moved away, and the power cut may have brought it back, torn or not.
-                slot.unsealed_at_boot = true;
-                let hash = base.hash;
-                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
-            }
-            if let (true, None, Some(placing)) =
-                (power_was_cut, &slot.entry.proof, &slot.entry.placing)
+            if power_was_cut
+                && slot.entry.proof.is_none()
+                && let Some(hash) = ours_without_proof(&slot.entry)
             {
-                // It may have been placed, and torn. A kill before the look must not hide that.
-                let hash = placing.hash;
-                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
-            }
-            if power_was_cut && slot.entry.proof.is_none() && slot.entry.astray {
-                // The same, of one that both sides never had: what came back is not a person's.
-                let hash = match slot.entry.remote {
-                    Remote::File { hash: Some(hash), .. } => hash,
-                    _ => ContentHash([0; 32]),
-                };
-                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
+                // A kill before the look must not hide that it may be torn.
                 slot.unsealed_at_boot = true;
+                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
             }
             if let Some(proof) = &mut slot.entry.proof {
                 slot.unsealed_at_boot |= proof.seal == NEVER;
@@ -124,4 +110,16 @@ impl Files {
         }
         suspects
     }
+}
+
+/// What may be at a path after a power cut that is ours although no row has its proof: it was
+/// moved away and the power cut brought it back, it was being placed, or both sides never had
+/// it.
+fn ours_without_proof(entry: &Entry) -> Option<ContentHash> {
+    let known = entry.base.as_ref().or(entry.placing.as_ref()).map(|version| version.hash);
+    let told = match entry.remote {
+        Remote::File { hash: Some(hash), .. } => hash,
+        _ => ContentHash([0; 32]),
+    };
+    known.or(entry.astray.then_some(told))
 }

@@ -373,7 +373,10 @@ impl Files {
         let Some(slot) = self.slots.get(path) else { return };
         let (action, rule) = plan(&slot.entry, self.mode);
         match &slot.entry.doing {
-            Some(Doing::Staged { .. }) => return self.settle_staged(cx, path, action),
+            Some(Doing::Staged { .. }) => {
+                let waits = self.is_replayed(&slot.entry);
+                return self.settle_staged(cx, path, if waits { Action::Rest } else { action });
+            }
             Some(_) => return self.stand(path, Standing::Working),
             None => {}
         }

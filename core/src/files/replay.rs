@@ -20,6 +20,11 @@ impl Files {
         }
     }
 
+    /// Where the past began that the feed is telling.
+    pub fn replay(&self) -> Option<Ordinal> {
+        self.replay
+    }
+
     /// Whether a path waits for the tip of the feed.
     pub(super) fn is_replayed(&self, entry: &Entry) -> bool {
         self.replay.is_some_and(|from| entry.remote.at() > from) && !entry.is_ours()

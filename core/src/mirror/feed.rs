@@ -113,6 +113,7 @@ impl Mirror {
             });
         }
         self.at = Some(position.clone());
+        self.sealing = None;
         let again = self.row.epoch > 0 && position != Position::NoFeed;
         let replay = again.then(|| self.horizon());
         files.replay_from(cx, replay);
@@ -180,10 +181,7 @@ impl Mirror {
         if !tip {
             return self.ask_feed(cx);
         }
-        if self.row.replay.is_some() {
-            self.change(cx, |row| row.replay = None);
-            files.replay_from(cx, None);
-        }
+        files.replay_from(cx, None);
         self.schedule_poll(cx);
     }
 

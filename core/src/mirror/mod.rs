@@ -99,8 +99,9 @@ pub struct Mirror {
     losses: u32,
     /// The feed was read to its tip since the last traversal ended.
     at_tip: bool,
-    /// The position that the seal under way will cover.
-    sealing: Option<Position>,
+    /// The position that the seal under way will cover, and whether the feed was telling its
+    /// past there.
+    sealing: Option<(Position, Option<Ordinal>)>,
     /// Directories to list, in order; the first is being listed.
     frontier: BTreeMap<u64, (String, FrontierRow)>,
     dirs: BTreeSet<String>,
@@ -302,8 +303,8 @@ impl Mirror {
     }
 
     /// A seal is being taken: it covers everything that was taken in up to here.
-    pub fn seal_begun(&mut self) {
-        self.sealing = self.at.clone();
+    pub fn seal_begun(&mut self, files: &Files) {
+        self.sealing = self.at.clone().map(|at| (at, files.replay()));
     }
 
     /// The seal was taken.
@@ -312,9 +313,10 @@ impl Mirror {
         row.sealed = number;
         // Taken at a feed that was lost meanwhile, it says nothing about the new one.
         if self.at.is_some()
-            && let Some(position) = self.sealing.take()
+            && let Some((position, replay)) = self.sealing.take()
         {
             row.position = Some(position);
+            row.replay = replay;
         }
         self.store(cx, row);
     }

@@ -170,9 +170,8 @@ impl Writeback {
 
     fn again(&mut self, path: &RemotePath, at_most: usize) {
         if let Some(intent) = self.intents.get_mut(path) {
-            intent.state = State::Ready;
             intent.at_most = at_most;
-            self.ready.insert((intent.order, path.clone()));
+            self.turn(path, State::Ready);
         }
     }
 
@@ -222,13 +221,13 @@ impl Writeback {
                 let row = intent.row.clone();
                 cx.put(Value::Intent(path.clone(), row));
                 cx.note(Decision::PushRefused { path: path.clone(), why, failures, wait });
-                self.wait(path, cx.now.tick + wait);
+                self.turn(path, State::Waiting(cx.now.tick + wait));
             }
             // The server, the link or the disk was in trouble: nobody is charged.
             _ => {
                 intent.tries = intent.tries.saturating_add(1);
                 let wait = TROUBLE.delay(intent.tries, &(cx.engine.seed, path));
-                self.wait(path, cx.now.tick + wait);
+                self.turn(path, State::Waiting(cx.now.tick + wait));
             }
         }
     }

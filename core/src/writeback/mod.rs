@@ -24,7 +24,7 @@
 //! While an intent is open its path rests. A newer edit waits until it is known what became of
 //! the older one: else the server's answer to the older would look like somebody else's change.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -72,11 +72,17 @@ pub struct Writeback {
     max_file: u64,
     max_batch: u64,
     intents: BTreeMap<RemotePath, Intent>,
+    /// Those that wait for the store, by the commit.
+    storing: BTreeSet<(CommitSeq, RemotePath)>,
     /// Those that are ready, in order.
     ready: BTreeSet<(u64, RemotePath)>,
+    /// Those that wait for their time.
+    waiting: BTreeSet<(Tick, RemotePath)>,
     orders: u64,
     sent: BTreeMap<CallId, BTreeSet<RemotePath>>,
     receipts: BTreeMap<CommandId, receipts::Receipt>,
+    /// When which receipt is asked for next.
+    due: BTreeSet<(Tick, CommandId)>,
     asked: BTreeMap<CallId, CommandId>,
     letters: BTreeMap<CommandId, LetterRow>,
     /// Letters that are to be tried again once it is known what is at their path.
@@ -84,7 +90,7 @@ pub struct Writeback {
     /// What the server does not let us write, and when it is tried again.
     denied: BTreeSet<(Tick, RemotePath)>,
     /// Blobs that nobody needs once the rows that named them are durably gone.
-    to_drop: Vec<(CommitSeq, BlobId)>,
+    to_drop: VecDeque<(CommitSeq, BlobId)>,
     /// Whether the server has `fs/bulk`; not known before it was tried.
     bulk: Option<bool>,
     stopping: bool,
@@ -97,15 +103,18 @@ impl Writeback {
             max_file,
             max_batch,
             intents: BTreeMap::new(),
+            storing: BTreeSet::new(),
             ready: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             orders: 0,
             sent: BTreeMap::new(),
             receipts: BTreeMap::new(),
+            due: BTreeSet::new(),
             asked: BTreeMap::new(),
             letters: BTreeMap::new(),
             again: BTreeSet::new(),
             denied: BTreeSet::new(),
-            to_drop: Vec::new(),
+            to_drop: VecDeque::new(),
             bulk: None,
             stopping: false,
         }
@@ -150,8 +159,9 @@ impl Writeback {
             files.push_begins(path);
         }
         self.orders = self.intents.len() as u64;
-        for receipt in self.receipts.values_mut() {
+        for (command, receipt) in &mut self.receipts {
             receipt.due = cx.now.tick;
+            self.due.insert((receipt.due, command.clone()));
         }
     }
 
@@ -211,6 +221,7 @@ impl Writeback {
         let state = State::Storing(cx.mark());
         let intent = Intent { row, state, order: self.orders, at_most: usize::MAX, tries: 0 };
         self.intents.insert(path.clone(), intent);
+        self.storing.insert((cx.mark(), path.clone()));
     }
 
     /// A name that no other intent of this or another client has. Were one to have it all the
@@ -223,25 +234,48 @@ impl Writeback {
 
     /// Commits became durable.
     pub fn stored(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
-        let gone = |(mark, _): &mut (CommitSeq, BlobId)| cx.is_durable(*mark);
-        let gone: Vec<_> = self.to_drop.extract_if(.., gone).collect();
-        for (_, blob) in gone {
+        while let Some(&(mark, blob)) = self.to_drop.front() {
+            if !cx.is_durable(mark) {
+                break;
+            }
+            self.to_drop.pop_front();
             files.drop_blob(cx, blob);
         }
-        for (path, intent) in &mut self.intents {
-            if let State::Storing(mark) = intent.state
-                && cx.is_durable(mark)
-            {
-                intent.state = State::Ready;
-                self.ready.insert((intent.order, path.clone()));
+        while let Some((mark, path)) = self.storing.first().cloned() {
+            if !cx.is_durable(mark) {
+                break;
             }
+            self.turn(&path, State::Ready);
         }
+    }
+
+    /// An intent changes its state.
+    fn turn(&mut self, path: &RemotePath, state: State) {
+        let Some(intent) = self.intents.get_mut(path) else { return };
+        let before = core::mem::replace(&mut intent.state, state);
+        let order = intent.order;
+        self.leave(path, before, order);
+        match state {
+            State::Storing(mark) => self.storing.insert((mark, path.clone())),
+            State::Ready => self.ready.insert((order, path.clone())),
+            State::Waiting(due) => self.waiting.insert((due, path.clone())),
+            State::Sent => return,
+        };
+    }
+
+    fn leave(&mut self, path: &RemotePath, state: State, order: u64) {
+        match state {
+            State::Storing(mark) => self.storing.remove(&(mark, path.clone())),
+            State::Ready => self.ready.remove(&(order, path.clone())),
+            State::Waiting(due) => self.waiting.remove(&(due, path.clone())),
+            State::Sent => return,
+        };
     }
 
     /// An intent is over. Answers its row; its blob is the caller's.
     fn close(&mut self, cx: &mut Cx<'_>, path: &RemotePath) -> Option<IntentRow> {
         let intent = self.intents.remove(path)?;
-        self.ready.remove(&(intent.order, path.clone()));
+        self.leave(path, intent.state, intent.order);
         cx.delete(Of::Intent(path.clone()));
         Some(intent.row)
     }
@@ -249,23 +283,17 @@ impl Writeback {
     /// Lets bytes go, once the row that named them is durably gone.
     fn drop_bytes(&mut self, cx: &mut Cx<'_>, bytes: Option<Staged>) {
         if let Some(bytes) = bytes {
-            self.to_drop.push((cx.mark(), bytes.blob));
-        }
-    }
-
-    fn wait(&mut self, path: &RemotePath, due: Tick) {
-        if let Some(intent) = self.intents.get_mut(path) {
-            intent.state = State::Waiting(due);
+            self.to_drop.push_back((cx.mark(), bytes.blob));
         }
     }
 
     /// What waited long enough is ready again.
     fn wake_due(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
-        for (path, intent) in &mut self.intents {
-            if matches!(intent.state, State::Waiting(due) if due <= cx.now.tick) {
-                intent.state = State::Ready;
-                self.ready.insert((intent.order, path.clone()));
+        while let Some((due, path)) = self.waiting.first().cloned() {
+            if due > cx.now.tick {
+                break;
             }
+            self.turn(&path, State::Ready);
         }
         while let Some((due, path)) = self.denied.first().cloned() {
             if due > cx.now.tick {
@@ -277,12 +305,9 @@ impl Writeback {
     }
 
     fn set_timer(&mut self, cx: &mut Cx<'_>) {
-        let waiting = self.intents.values().filter_map(|intent| match intent.state {
-            State::Waiting(due) => Some(due),
-            _ => None,
-        });
+        let waiting = self.waiting.first().map(|(due, _)| *due);
         let denied = self.denied.first().map(|(due, _)| *due);
-        match waiting.chain(denied).chain(self.next_receipt()).min() {
+        match waiting.into_iter().chain(denied).chain(self.next_receipt()).min() {
             Some(due) if !self.stopping => cx.wake_at(Why::Outbox, due),
             _ => cx.no_wake(Why::Outbox),
         }

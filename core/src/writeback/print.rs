@@ -12,8 +12,11 @@ impl Writeback {
             max_file,
             max_batch,
             intents,
-            // They follow from the intents.
+            // They follow from the intents and receipts.
+            storing: _,
             ready: _,
+            waiting: _,
+            due: _,
             orders: _,
             sent,
             receipts,

@@ -46,30 +46,27 @@ impl Receipt {
 impl Writeback {
     pub(super) fn owe(&mut self, cx: &mut Cx<'_>, command: CommandId, row: ReceiptRow) {
         let receipt = Receipt { due: cx.now.tick, ..Receipt::new(row) };
+        self.due.insert((receipt.due, command.clone()));
         self.receipts.insert(command, receipt);
     }
 
     pub(super) fn ask_receipts(&mut self, cx: &mut Cx<'_>) {
-        if self.asked.len() >= AT_ONCE {
-            return;
-        }
-        for (command, receipt) in &mut self.receipts {
-            if self.asked.len() >= AT_ONCE {
+        while self.asked.len() < AT_ONCE {
+            let Some((due, command)) = self.due.first().cloned() else { return };
+            if due > cx.now.tick {
                 return;
             }
-            if receipt.asked || receipt.due > cx.now.tick {
-                continue;
-            }
+            self.due.remove(&(due, command.clone()));
+            let Some(receipt) = self.receipts.get_mut(&command) else { continue };
             receipt.asked = true;
             let request = Request::Op { op: receipt.row.op.clone() };
             let call = cx.ask(Class::Bulk, request, PATIENCE, 1);
-            self.asked.insert(call, command.clone());
+            self.asked.insert(call, command);
         }
     }
 
     pub(super) fn next_receipt(&self) -> Option<Tick> {
-        let waiting = self.receipts.values().filter(|receipt| !receipt.asked);
-        waiting.map(|receipt| receipt.due).min().filter(|_| self.asked.len() < AT_ONCE)
+        self.due.first().map(|(due, _)| *due).filter(|_| self.asked.len() < AT_ONCE)
     }
 
     pub(super) fn receipt_done(&mut self, cx: &mut Cx<'_>, command: CommandId, outcome: Outcome) {
@@ -77,6 +74,7 @@ impl Writeback {
         receipt.asked = false;
         receipt.polls = receipt.polls.saturating_add(1);
         receipt.due = cx.now.tick + AGAIN.delay(receipt.polls, &(cx.engine.seed, &command));
+        self.due.insert((receipt.due, command.clone()));
         let over = match outcome {
             Outcome::Ok(Answer::Op(OpState::Succeeded)) => None,
             Outcome::Ok(Answer::Op(OpState::Failed(said))) => Some(said),
@@ -98,6 +96,7 @@ impl Writeback {
         };
         cx.delete(Of::Receipt(command.clone()));
         let Some(receipt) = self.receipts.remove(&command) else { return };
+        self.due.remove(&(receipt.due, command.clone()));
         match over {
             None => self.drop_bytes(cx, receipt.row.bytes),
             Some(said) => self.failed_there(cx, command, receipt.row, said),

@@ -51,10 +51,7 @@ impl Writeback {
             let credit = batch.len() as u32;
             let call = cx.ask(Class::Interactive, request, PATIENCE, credit);
             for path in &batch {
-                if let Some(intent) = self.intents.get_mut(path) {
-                    intent.state = State::Sent;
-                    self.ready.remove(&(intent.order, path.clone()));
-                }
+                self.turn(path, State::Sent);
             }
             self.sent.insert(call, batch.into_iter().collect());
         }
