@@ -51,7 +51,7 @@ struct Told {
     /// Since the base became durable, something else than the base was named.
     other: bool,
     by_feed: bool,
-    /// When the feed caught up with a read that ran ahead of it.
+    /// When the feed caught up with a read that ran ahead of it, or that read became durable.
     caught_up: Option<Tick>,
 }
 
@@ -93,6 +93,7 @@ impl Refetch {
                 && told.last == base.revision.0
             {
                 told.other = false;
+                told.caught_up = Some(self.now);
             }
         }
     }

@@ -19,12 +19,15 @@ use crate::world::truth::Truth;
 /// What persons did, and what the server was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Writes {
-    /// Bytes that a person put at a path, and did not come back by a power cut.
+    /// Bytes that a person put at a path, and did not come back by a power cut after the server had
+    /// taken them.
     saved: BTreeSet<(RemotePath, ContentHash)>,
     /// Paths where a person left nothing, and the server was not told yet. A delete that
     /// was sent and not answered is sent again, whatever was saved meanwhile.
     deleted: BTreeSet<RemotePath>,
     done: BTreeSet<CommandId>,
+    /// What the server took.
+    delivered: BTreeSet<(RemotePath, ContentHash)>,
     refused: BTreeMap<CommandId, u32>,
     /// Bytes that the server took and failed to carry out: they are sent again.
     failed: BTreeSet<(RemotePath, ContentHash)>,
@@ -44,8 +47,12 @@ impl Writes {
             (Who::Person, None) => {
                 self.deleted.insert(path.clone());
             }
-            // It came back over what the process had placed since.
-            (Who::Power, Some(hash)) if matches!(moved.before, Some(Node::File(_))) => {
+            // It came back over what the process had placed since. If the server never had it,
+            // it is still to be sent.
+            (Who::Power, Some(hash))
+                if matches!(moved.before, Some(Node::File(_)))
+                    && self.delivered.contains(&(path.clone(), hash)) =>
+            {
                 self.saved.remove(&(path.clone(), hash));
             }
             (Who::Process, Some(_)) => {
@@ -88,7 +95,10 @@ impl Writes {
             return Err(wrong(path, "is changed twice by one command"));
         }
         let was_deleted = match hash {
-            Some(_) => false,
+            Some(hash) => {
+                self.delivered.insert((path.clone(), *hash));
+                false
+            }
             None => self.deleted.remove(path),
         };
         let before = truth.at(path, n - 1).and_then(|version| version.content);
