@@ -30,7 +30,7 @@ use crate::parity::Others;
 use crate::report::file::{Identity, Writer};
 use crate::roots::{Root, advice, state_dir};
 use crate::show::Show;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Opened, Store, StoreError};
 use crate::trace::Trace;
 use crate::writeback::Desk;
 use crate::{adopt, clock, exit};
@@ -286,12 +286,17 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
     let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender)?;
     let every = Duration::from_millis(args.progress_interval.0.max(100));
     let show = Show::new(file, every);
-    let (run, boot, last) = (opened.run, opened.boot, opened.last);
-    let desk = Desk::new(&path, UNIT, &opened.rows, last);
-    let ports = Ports { http, disk, store: opened.store };
-    let driver = Driver::new(Machine::new(config), ports, events, trace, show, desk);
-    let start = [Event::Load(opened.rows), Event::Start { run, boot, last }];
-    let ended = driver.run(start).await.map_err(io("can not listen for signals in", &path))?;
+    let Opened { store, rows, run, boot, last } = opened;
+    let desk = Desk::new(&path, UNIT, &store::read_kind(&database, "letter")?, last);
+    let ports = Ports { http, disk, store };
+    let mut driver = Driver::new(Machine::new(config), ports, events, trace, show, desk);
+    for some in rows {
+        driver.load(some?);
+    }
+    let ended = driver
+        .run(Event::Start { run, boot, last })
+        .await
+        .map_err(io("can not listen for signals in", &path))?;
     let Ended { exit, signal, in_step, files } = ended;
     root.remember(files).map_err(io("can not remember", &path))?;
     Ok(exit::of_mount(exit, signal, in_step))

@@ -34,6 +34,7 @@ impl TestStore for Real {
         let opened =
             Store::open(&self.path(), Some(&format!("boot-{boot}")), StoreId(3), sender).unwrap();
         let super::Opened { store, rows, run, boot, last } = opened;
+        let rows = rows.flat_map(Result::unwrap).collect();
         self.open = Some((store, events));
         Opened { run, boot, last, rows }
     }

@@ -30,8 +30,11 @@ const SET: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
 /// All rows.
 const ALL: &str = "SELECT unit, kind, key, schema, json FROM rows";
 
-/// The rows of one kind.
-const OF_KIND: &str = "SELECT unit, kind, key, schema, json FROM rows WHERE kind = ?1";
+/// The rows of one kind. A mirror is one workspace, so its only unit is 0.
+const OF_KIND: &str = "SELECT unit, kind, key, schema, json FROM rows WHERE unit = 0 AND kind = ?1";
+
+/// Rows that are handed over at once while a store is opened.
+const CHUNK: usize = 512;
 
 /// How long the mark of a clean end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -56,8 +59,8 @@ pub enum StoreError {
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// Its rows.
-    pub rows: Vec<StoredRow>,
+    /// Its rows. They are read while they are taken, and never all in memory.
+    pub rows: Rows,
     /// How often it was opened, this time included.
     pub run: u32,
     /// Whether the computer was restarted since the last run.
@@ -65,6 +68,9 @@ pub struct Opened {
     /// How the last run ended.
     pub last: LastExit,
 }
+
+/// The rows of a store, some at a time.
+pub type Rows = mpsc::IntoIter<Result<Vec<StoredRow>, StoreError>>;
 
 /// A store that takes commits.
 #[derive(Debug)]
@@ -91,7 +97,8 @@ impl Store {
         let failed = |why| StoreError::Sqlite { path: path.display().to_string(), why };
         let mut db = Connection::open(path).map_err(failed)?;
         let (run, boot, last) = begin(&mut db, boot_id).map_err(failed)?;
-        let rows = read_rows(&db, ALL, None).map_err(failed)?;
+        let (chunks, rows) = mpsc::sync_channel(2);
+        let file = path.display().to_string();
         let (jobs, queue) = mpsc::channel();
         // Stored with the first commit: what a power cut tore is in doubt until a commit says
         // so, and a kill before that must not make it trusted.
@@ -101,10 +108,14 @@ impl Store {
             .name("store".into())
             .spawn(move || {
                 let _running: mpsc::Sender<()> = running;
+                if let Err(why) = send_rows(&db, &chunks) {
+                    let _ = chunks.send(Err(StoreError::Sqlite { path: file, why }));
+                }
+                drop(chunks);
                 work(db, &boot_id, queue, id, events);
             })
             .map_err(|why| failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why))))?;
-        Ok(Opened { store: Store { jobs, ended }, rows, run, boot, last })
+        Ok(Opened { store: Store { jobs, ended }, rows: rows.into_iter(), run, boot, last })
     }
 
     /// Makes changes durable after all commits before. Answered by `Stored`.
@@ -191,17 +202,32 @@ fn read_rows(
     query: &str,
     kind: Option<&str>,
 ) -> Result<Vec<StoredRow>, rusqlite::Error> {
-    let mut query = db.prepare(query)?;
-    let rows = query.query_map(params_from_iter(kind), |row| {
-        Ok(StoredRow {
-            unit: UnitId(row.get(0)?),
-            kind: row.get(1)?,
-            key: row.get(2)?,
-            schema: row.get(3)?,
-            json: row.get(4)?,
-        })
-    })?;
-    rows.collect()
+    db.prepare(query)?.query_map(params_from_iter(kind), read_row)?.collect()
+}
+
+/// Sends all rows, or as many as somebody wants.
+fn send_rows(
+    db: &Connection,
+    to: &mpsc::SyncSender<Result<Vec<StoredRow>, StoreError>>,
+) -> Result<(), rusqlite::Error> {
+    let mut query = db.prepare(ALL)?;
+    let mut rows = query.query_map([], read_row)?;
+    loop {
+        let chunk = rows.by_ref().take(CHUNK).collect::<Result<Vec<_>, _>>()?;
+        if chunk.is_empty() || to.send(Ok(chunk)).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> Result<StoredRow, rusqlite::Error> {
+    Ok(StoredRow {
+        unit: UnitId(row.get(0)?),
+        kind: row.get(1)?,
+        key: row.get(2)?,
+        schema: row.get(3)?,
+        json: row.get(4)?,
+    })
 }
 
 fn work(
