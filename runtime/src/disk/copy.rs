@@ -11,7 +11,7 @@ use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
 
 use super::Disk;
-use super::tree::{in_the_way, is_nowhere, look_at, open_below, split};
+use super::tree::{in_the_way, is_nowhere, look_at, split};
 
 impl Disk {
     /// Copies a file to the stage and hashes what was copied. If that is not what was expected,
@@ -24,10 +24,13 @@ impl Disk {
     ) -> io::Result<Answer> {
         let local = self.tree.local(path);
         let (dirs, name) = split(&local);
-        let dir = match open_below(&self.tree.root, dirs, false) {
+        let dir = match self.tree.open(dirs, false) {
             Err(why) if is_nowhere(&why) => return Ok(Answer::Occupied(Found::Absent)),
             other => other?,
         };
+        if !self.tree.has(&dir, name)? {
+            return Ok(Answer::Occupied(Found::Absent));
+        }
         if let Some(found) = in_the_way(&dir, name)? {
             return Ok(Answer::Occupied(found));
         }

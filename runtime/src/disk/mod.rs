@@ -22,6 +22,7 @@ mod aside;
 mod clean;
 mod copy;
 mod crew;
+mod fold;
 mod ignores;
 mod mode;
 mod names;
@@ -72,8 +73,9 @@ impl Disk {
         let base = base.trim_end_matches('/').to_owned();
         control.create_dir_all(SWAP)?;
         let swap = control.open_dir(SWAP)?;
+        let folds = fold::folds(&control);
         Ok(Self {
-            tree: Arc::new(Tree { root, control, swap, base, ignores }),
+            tree: Arc::new(Tree { root, control, swap, base, ignores, folds }),
             home: Arc::new(home),
             stage,
             crew: Crew::default(),

@@ -53,12 +53,14 @@ impl Disk {
         let (dirs, name) = split(&local);
         let staged = Stage::name(blob);
         for _ in 0..WALKS {
-            let dir = match open_below(&self.tree.root, dirs, true) {
+            let dir = match self.tree.open(dirs, true) {
                 Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
                 other => other?,
             };
             match rename(&self.stage.dir, &staged, &dir, name, RenameFlags::NOREPLACE) {
                 Ok(()) => return Ok(self.placed(&dir, name, blob, before, None)),
+                // Another name of the file that is there.
+                Err(Errno::EXIST) if !self.tree.has(&dir, name)? => return Err(Errno::ILSEQ.into()),
                 Err(Errno::EXIST) => return Ok(Answer::Occupied(look_at(&dir, name, None)?)),
                 Err(Errno::NOENT) => {}
                 Err(why) => return Err(why.into()),
@@ -78,12 +80,15 @@ impl Disk {
     ) -> io::Result<Answer> {
         let local = self.tree.local(path);
         let (dirs, name) = split(&local);
-        let dir = match open_below(&self.tree.root, dirs, false) {
+        let dir = match self.tree.open(dirs, false) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {
                 return Ok(Answer::Occupied(Found::Absent));
             }
             other => other?,
         };
+        if !self.tree.has(&dir, name)? {
+            return Ok(Answer::Occupied(Found::Absent));
+        }
         if let Some(found) = in_the_way(&dir, name)? {
             return Ok(Answer::Occupied(found));
         }
@@ -190,12 +195,15 @@ impl Disk {
     ) -> io::Result<Answer> {
         let local = self.tree.local(path);
         let (dirs, name) = split(&local);
-        let dir = match open_below(&self.tree.root, dirs, false) {
+        let dir = match self.tree.open(dirs, false) {
             Err(why) if is_nowhere(&why) => {
                 return Ok(Answer::Occupied(Found::Absent));
             }
             other => other?,
         };
+        if !self.tree.has(&dir, name)? {
+            return Ok(Answer::Occupied(Found::Absent));
+        }
         match look_at(&dir, name, None)? {
             Found::File { hash, .. } if hash == expect => {}
             other => return Ok(Answer::Occupied(other)),

@@ -7,14 +7,14 @@ use landfall_core::path::RemotePath;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 
 use super::names;
-use super::tree::{Tree, is_nowhere, join, open_below};
+use super::tree::{Tree, is_nowhere, join};
 
 impl Tree {
     /// What is in a directory. Names that no remote path has, those that were shortened and those
     /// that are ignored are left out: a look finds them.
     pub fn scan(&self, dir: Option<&RemotePath>) -> io::Result<Vec<(RemotePath, Seen)>> {
         let local = dir.map(|dir| self.local(dir)).unwrap_or_default();
-        let open = match open_below(&self.root, &local, false) {
+        let open = match self.open(&local, false) {
             Err(why) if is_nowhere(&why) => return Ok(Vec::new()),
             other => other?,
         };

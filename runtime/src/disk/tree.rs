@@ -10,11 +10,12 @@ use landfall_core::files::entry::{Found, Odd, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::path::RemotePath;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
 use super::ignores::Ignores;
-use super::{fault, mode, names};
+use super::{fault, fold, mode, names};
 
 /// Where exchanges happen, below the control directory.
 pub(super) const SWAP: &str = "swap";
@@ -33,6 +34,8 @@ pub(super) struct Tree {
     pub base: String,
     /// What stays here.
     pub ignores: Ignores,
+    /// Whether its file system takes names for one that are not the same. See [`fold`].
+    pub folds: bool,
 }
 
 impl Tree {
@@ -51,6 +54,21 @@ impl Tree {
         RemotePath::parse(&format!("{}/{local}", self.base)).ok()
     }
 
+    /// Opens a directory below the root, step by step and without following links; with `make`,
+    /// what is missing is made.
+    pub fn open(&self, dirs: &str, make: bool) -> io::Result<Dir> {
+        let dir = open_below(&self.root, dirs, make)?;
+        match self.folds && !fold::has_all(&self.root, dirs)? {
+            true => Err(Errno::NOTDIR.into()),
+            false => Ok(dir),
+        }
+    }
+
+    /// Whether what is found under a name is the file of that name.
+    pub fn has(&self, dir: &Dir, name: &str) -> io::Result<bool> {
+        Ok(!self.folds || fold::has(dir, name)?)
+    }
+
     /// Looks at a path.
     pub fn look(
         &self,
@@ -60,7 +78,8 @@ impl Tree {
     ) -> io::Result<Found> {
         let local = self.local(path);
         let (dirs, name) = split(&local);
-        match open_below(&self.root, dirs, false) {
+        match self.open(dirs, false) {
+            Ok(dir) if !self.has(&dir, name)? => Ok(Found::Absent),
             Ok(dir) => match (known, writable) {
                 (Some(known), Some(writable)) => mode::look_and_set(&dir, name, known, writable),
                 _ => look_at(&dir, name, known),
