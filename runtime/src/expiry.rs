@@ -13,9 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::http::Secret;
-
-/// A token that is larger is none of ours.
-const TOKEN_MAX: usize = 64 * 1024;
+use crate::token::{self, TOKEN_MAX};
 
 /// Credentials that expire within this are worth a word, whatever their lifetime.
 const SOON: Ms = Ms::mins(5);
@@ -118,7 +116,7 @@ impl Credentials {
                 {
                     return *expiry;
                 }
-                let expiry = Expiry::of(&std::fs::read_to_string(&*path).ok()?);
+                let expiry = Expiry::of(&token::read(path).ok()?);
                 *seen = Some((changed, expiry));
                 expiry
             }

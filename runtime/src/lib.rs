@@ -23,5 +23,6 @@ pub mod roots;
 pub mod serve;
 pub mod show;
 pub mod store;
+pub mod token;
 pub mod trace;
 pub mod writeback;

@@ -54,6 +54,11 @@ pub struct MountArgs {
     /// File with the bearer token; read again for each request
     #[arg(long, conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
+    /// File of a login, with the bearer token in the JSON key `token`, `accessToken` or
+    /// `relayfileToken`; read again for each request, so whoever renews it there need not tell.
+    /// Wins over --token
+    #[arg(long, env = "RELAYFILE_MOUNT_CREDS_FILE", conflicts_with = "token_file")]
+    pub creds_file: Option<PathBuf>,
     /// Remote directory to mirror
     #[arg(long, env = "RELAYFILE_REMOTE_PATH", default_value = "/")]
     pub remote_path: String,
@@ -328,16 +333,21 @@ impl MountArgs {
     }
 
     fn credentials(&self) -> Credentials {
-        match (&self.token, &self.token_file) {
-            (None, Some(path)) => Credentials::File { path: path.clone(), seen: None },
-            (token, _) => Credentials::Given(token.as_ref().and_then(|token| token.expiry)),
+        match (self.token_in(), &self.token) {
+            (Some(path), _) => Credentials::File { path: path.clone(), seen: None },
+            (None, token) => Credentials::Given(token.as_ref().and_then(|token| token.expiry)),
         }
     }
 
+    /// The file that has the token.
+    fn token_in(&self) -> Option<&PathBuf> {
+        self.creds_file.as_ref().or(self.token_file.as_ref())
+    }
+
     fn target(&self) -> Target {
-        let token = match (&self.token, &self.token_file) {
-            (Some(token), _) => Some(Token::Value(token.secret.clone())),
-            (None, Some(file)) => Some(Token::File(file.clone())),
+        let token = match (self.token_in(), &self.token) {
+            (Some(file), _) => Some(Token::File(file.clone())),
+            (None, Some(token)) => Some(Token::Value(token.secret.clone())),
             (None, None) => None,
         };
         Target { base_url: self.base_url.clone(), workspace: self.workspace.clone(), token }

@@ -59,7 +59,6 @@ const SETTINGS: &[Setting] = &[
     (NO_FLAG, "RELAYFILE_MOUNT_LAZY_GITHUB_REPOS", true, Refuse("every file is mirrored; mount a smaller --remote-path")),
     ("paths-file", "RELAYFILE_MOUNT_PATHS_FILE", false, Refuse("start one mount for each --remote-path")),
     ("provider", "RELAYFILE_MOUNT_PROVIDER", false, Warn("changes of all providers are followed")),
-    ("creds-file", "RELAYFILE_MOUNT_CREDS_FILE", false, Refuse("write the bare token to a file for --token-file")),
     ("fuse", "RELAYFILE_MOUNT_FUSE", true, Refuse("a mirror is a directory of real files")),
     ("mode", "RELAYFILE_MOUNT_MODE", false, Only("poll", "a mirror is a directory of real files")),
     ("local-layout", "RELAYFILE_MOUNT_LOCAL_LAYOUT", false, Only("exact", "--local-dir is the mirror; name the directory that you want")),

@@ -12,6 +12,7 @@ use reqwest::{RequestBuilder, Response};
 
 use super::answer::Failed;
 use super::{Attempt, Target, Token};
+use crate::token;
 
 /// Of the body of an error, no more is read.
 const ERROR_BODY_MAX: usize = 64 * 1024;
@@ -115,13 +116,13 @@ impl Target {
         match &self.token {
             None => Ok(None),
             Some(Token::Value(token)) => Ok(Some(token.0.clone())),
-            Some(Token::File(path)) => {
-                let token = std::fs::read_to_string(path).map_err(|why| {
-                    tracing::warn!("the token file {} can not be read: {why}", path.display());
-                    Failed::new(Blame::Lane, Fault::Unauthorized)
-                })?;
-                Ok(Some(token.trim().to_owned()))
-            }
+            Some(Token::File(path)) => match token::read(path) {
+                Ok(token) => Ok(Some(token)),
+                Err(why) => {
+                    tracing::warn!("{} gives no token: {why}", path.display());
+                    Err(Failed::new(Blame::Lane, Fault::Unauthorized))
+                }
+            },
         }
     }
 }
