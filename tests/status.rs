@@ -5,7 +5,7 @@ mod support;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use landfall::serve::Running;
+use landfall::serve::{Running, ServerConfig, start};
 use landfall_core::time::Wall;
 use landfall_reference::server::{Content, Server};
 use serde_json::Value;
@@ -247,6 +247,29 @@ async fn a_token_that_says_when_it_expires_is_told_of_and_not_shown() {
     assert_eq!(told["reason"], "the credentials have expired");
     let state = std::fs::read_to_string(place.mirror().join(".relay/state.json")).unwrap();
     assert!(!state.contains("eyJ") && !place.log().contains("eyJ"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_renewed_in_its_file_is_taken_up_and_not_shown() {
+    let place = Place::new();
+    let token = Some("renewed-hush".to_owned());
+    let config = ServerConfig { server: workspace(3), token, ..ServerConfig::default() };
+    let server = start(config).await.unwrap();
+    let file = place.path("login.json");
+    let login = |token| std::fs::write(&file, format!(r#"{{"accessToken": "{token}"}}"#)).unwrap();
+    login("old-hush");
+    // What was given before there was a file is older than the file.
+    let mut command = place.mount(&server, &["--token", "given-hush"]);
+    command.env("RELAYFILE_MOUNT_CREDS_FILE", &file);
+    let mut child = place.begin(command);
+    until(&place, "degraded", |json| json["reason"] == "the server refuses the credentials").await;
+    login("renewed-hush");
+    until(&place, "in step", |json| json["verdict"] == "ok" && json["reason"] == "in step").await;
+    assert_eq!(place.files(), remote(&server));
+    let state = std::fs::read_to_string(place.mirror().join(".relay/state.json")).unwrap();
+    assert!(!state.contains("hush") && !place.log().contains("hush"));
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -62,8 +62,13 @@ impl Place {
 
     /// A mount that goes on, with its log in a file.
     pub fn spawn(&self, server: &Running, more: &[&str]) -> Child {
+        self.begin(self.mount(server, more))
+    }
+
+    /// A command that goes on, with its log in a file.
+    pub fn begin(&self, mut command: Command) -> Child {
         let log = std::fs::File::options().create(true).append(true).open(self.path("log"));
-        self.mount(server, more).stdout(Stdio::null()).stderr(log.unwrap()).spawn().unwrap()
+        command.stdout(Stdio::null()).stderr(log.unwrap()).spawn().unwrap()
     }
 
     pub fn log(&self) -> String {
