@@ -148,7 +148,7 @@ pub struct MirrorRow {
     /// Names that can not be placed on a disk, counted.
     pub refused_names: u64,
     /// The feed was lost, and is read again from here. It may begin far in the past, and until
-    /// its tip was reached, what it tells may be long over.
+    /// its tip was reached, what it tells may be long over. It ends with the seal after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Ordinal>,
 }

@@ -56,8 +56,8 @@ pub struct MountArgs {
     pub token_file: Option<PathBuf>,
     /// File of a login, with the bearer token in the JSON key `token`, `accessToken` or
     /// `relayfileToken`; read again for each request, so whoever renews it there need not tell.
-    /// Wins over --token
-    #[arg(long, env = "RELAYFILE_MOUNT_CREDS_FILE", conflicts_with = "token_file")]
+    /// Wins over --token, and --token-file over it
+    #[arg(long, env = "RELAYFILE_MOUNT_CREDS_FILE")]
     pub creds_file: Option<PathBuf>,
     /// Remote directory to mirror
     #[arg(long, env = "RELAYFILE_REMOTE_PATH", default_value = "/")]
@@ -341,7 +341,7 @@ impl MountArgs {
 
     /// The file that has the token.
     fn token_in(&self) -> Option<&PathBuf> {
-        self.creds_file.as_ref().or(self.token_file.as_ref())
+        self.token_file.as_ref().or(self.creds_file.as_ref())
     }
 
     fn target(&self) -> Target {

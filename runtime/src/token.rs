@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// A file that is larger holds no token of ours.
+/// A token that is larger is none of ours.
 pub const TOKEN_MAX: usize = 64 * 1024;
 
 /// Where a login puts the token. The first that is there counts.
@@ -21,7 +21,10 @@ pub fn read(path: &Path) -> io::Result<String> {
     let token = match text.trim_start().starts_with('{') {
         false => Some(text.trim().to_owned()),
         true => match serde_json::from_str::<Value>(&text) {
-            Ok(json) => KEYS.iter().find_map(|key| Some(json[key].as_str()?.trim().to_owned())),
+            Ok(json) => {
+                let mut texts = KEYS.iter().filter_map(|key| json[key].as_str());
+                texts.find(|text| !text.trim().is_empty()).map(|text| text.trim().to_owned())
+            }
             // What serde says may name what is in it.
             Err(_) => return none("it begins like JSON and is none"),
         },
@@ -47,7 +50,10 @@ mod tests {
     #[test]
     fn a_token_stands_alone_or_in_the_json_of_a_login() {
         assert_eq!(said(" abc\n").unwrap(), "abc");
-        assert_eq!(said(r#"{"relayfileToken": "c", "accessToken": "b"}"#).unwrap(), "b");
+        assert_eq!(
+            said(r#"{"token": "", "relayfileToken": "c", "accessToken": "b"}"#).unwrap(),
+            "b"
+        );
         assert_eq!(
             said(r#"{"token": "a\n", "accessToken": "b", "refreshToken": "r"}"#).unwrap(),
             "a"

@@ -27,7 +27,7 @@ impl Files {
 
     /// Whether a path waits for the tip of the feed.
     pub(super) fn is_replayed(&self, entry: &Entry) -> bool {
-        self.replay.is_some_and(|from| entry.remote.at() > from) && !entry.is_ours()
+        self.replay.is_some_and(|from| entry.waits_for_tip(from))
     }
 
     /// The feed was lost, and a listing follows. If it was telling its past, what it told counts

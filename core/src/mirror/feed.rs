@@ -173,15 +173,17 @@ impl Mirror {
             self.at = Some(Position::After(id));
             self.event(cx, files, event, at);
         }
-        if !self.is_position_durable() {
-            files.seals.want_soon(cx.now.tick);
-        }
         self.losses = 0;
         self.at_tip = tip;
+        if tip {
+            files.replay_from(cx, None);
+        }
+        if !self.is_position_durable() || self.row.replay != files.replay() {
+            files.seals.want_soon(cx.now.tick);
+        }
         if !tip {
             return self.ask_feed(cx);
         }
-        files.replay_from(cx, None);
         self.schedule_poll(cx);
     }
 

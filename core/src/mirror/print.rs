@@ -53,7 +53,11 @@ impl Mirror {
             print.since(*since);
         }
         self.print_state(print, state, durable);
-        print.plain(&(at, feed_from, feed_tries, losses, at_tip, sealing));
+        print.plain(&(at, feed_from, feed_tries, losses, at_tip));
+        print.maybe(sealing.as_ref(), |print, (position, replay)| {
+            print.plain(position);
+            print.maybe(*replay, |print, from| origin.ordinal(print, from));
+        });
         print.any_order(frontier.values(), |print, (dir, row)| {
             print.plain(&(dir, &row.cursor, &row.reached));
         });

@@ -92,8 +92,8 @@ impl Writeback {
 
     fn remove_letter(&mut self, cx: &mut Cx<'_>, command: &CommandId) {
         if let Some(letter) = self.letters.remove(command) {
-            self.drop_bytes(cx, letter.bytes);
             cx.delete(Of::Letter(command.clone()));
+            self.drop_bytes(cx, letter.bytes);
         }
     }
 

@@ -245,6 +245,7 @@ impl Writeback {
             if !cx.is_durable(mark) {
                 break;
             }
+            self.storing.remove(&(mark, path.clone()));
             self.turn(&path, State::Ready);
         }
     }
@@ -293,6 +294,7 @@ impl Writeback {
             if due > cx.now.tick {
                 break;
             }
+            self.waiting.remove(&(due, path.clone()));
             self.turn(&path, State::Ready);
         }
         while let Some((due, path)) = self.denied.first().cloned() {

@@ -36,6 +36,7 @@ pub mod undo;
 mod watch;
 
 use crew::Crew;
+use fold::Folding;
 use ignores::Ignores;
 use root::Home;
 pub use stage::{Stage, Staged};
@@ -73,9 +74,9 @@ impl Disk {
         let base = base.trim_end_matches('/').to_owned();
         control.create_dir_all(SWAP)?;
         let swap = control.open_dir(SWAP)?;
-        let folds = fold::folds(&control);
+        let folding = Folding::of(&stage.dir);
         Ok(Self {
-            tree: Arc::new(Tree { root, control, swap, base, ignores, folds }),
+            tree: Arc::new(Tree { root, control, swap, base, ignores, folding }),
             home: Arc::new(home),
             stage,
             crew: Crew::default(),

@@ -58,6 +58,11 @@ impl Disk {
                 other => other?,
             };
             match rename(&self.stage.dir, &staged, &dir, name, RenameFlags::NOREPLACE) {
+                Ok(()) if !self.tree.has(&dir, name)? => {
+                    // The disk gave it a name of its own.
+                    rename(&dir, name, &self.stage.dir, &staged, RenameFlags::NOREPLACE)?;
+                    return Err(Errno::ILSEQ.into());
+                }
                 Ok(()) => return Ok(self.placed(&dir, name, blob, before, None)),
                 // Another name of the file that is there.
                 Err(Errno::EXIST) if !self.tree.has(&dir, name)? => return Err(Errno::ILSEQ.into()),

@@ -13,6 +13,7 @@ use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
 use super::aside::{self, CONFLICTS};
+use super::fold::Folding;
 use super::mode;
 use super::place::prune;
 use super::place::rename;
@@ -35,14 +36,15 @@ pub struct Sides {
 /// # Errors
 /// If the copy is no file, or one of them can not be read.
 pub fn sides(root: &Path, copy: &str, path: &str) -> io::Result<Sides> {
-    let (root, copies) = open(root)?;
+    let (root, copies, folding) = open(root)?;
     let (dirs, name) = split(copy);
     let Found::File { hash, stamp } = look_at(&open_below(&copies, dirs, false)?, name, None)?
     else {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the copy is no file any more"));
     };
     let (dirs, name) = split(path);
-    let here = match open_below(&root, dirs, false) {
+    let here = match folding.open(&root, dirs, false) {
+        Ok(dir) if !folding.has(&dir, name)? => Found::Absent,
         Ok(dir) => look_at(&dir, name, None)?,
         Err(why) if is_nowhere(&why) => Found::Absent,
         Err(why) => return Err(why),
@@ -55,7 +57,7 @@ pub fn sides(root: &Path, copy: &str, path: &str) -> io::Result<Sides> {
 /// # Errors
 /// If it can not be moved.
 pub fn keep_here(root: &Path, copy: &str) -> io::Result<String> {
-    let (_, copies) = open(root)?;
+    let (_, copies, _) = open(root)?;
     let (dirs, name) = split(copy);
     let from = open_below(&copies, dirs, false)?;
     let to = open_below(&copies, &format!("{RESOLVED}/{dirs}"), true)?;
@@ -71,11 +73,11 @@ pub fn keep_here(root: &Path, copy: &str) -> io::Result<String> {
 /// If something else than a file is at the path, or it can not be moved. Then the copy is where
 /// it was, or at the path.
 pub fn keep_copy(root: &Path, copy: &str, path: &str) -> io::Result<Option<String>> {
-    let (root, copies) = open(root)?;
+    let (root, copies, folding) = open(root)?;
     let (copy_dirs, copy_name) = split(copy);
     let from = open_below(&copies, copy_dirs, false)?;
     let (dirs, name) = split(path);
-    let to = open_below(&root, dirs, true)?;
+    let to = folding.open(&root, dirs, true)?;
     // What comes back is the person's.
     mode::set(&from.open(copy_name)?, true)?;
     match rename(&from, copy_name, &to, name, RenameFlags::NOREPLACE) {
@@ -85,6 +87,10 @@ pub fn keep_copy(root: &Path, copy: &str, path: &str) -> io::Result<Option<Strin
         }
         Err(Errno::EXIST) => {}
         Err(why) => return Err(why.into()),
+    }
+    if !folding.has(&to, name)? {
+        let what = "a file is there whose name this disk takes for the same; move it away first";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
     }
     if !to.symlink_metadata(name)?.is_file() {
         let what = "something that is not a file is at the path; move it away first";
@@ -109,10 +115,11 @@ pub fn keep_copy(root: &Path, copy: &str, path: &str) -> io::Result<Option<Strin
     Ok(Some(below(dirs, &kept)))
 }
 
-fn open(root: &Path) -> io::Result<(Dir, Dir)> {
+fn open(root: &Path) -> io::Result<(Dir, Dir, Folding)> {
     let root = Dir::open_ambient_dir(root, ambient_authority())?;
     let copies = open_below(&root, &format!("{CONTROL_DIR}/{CONFLICTS}"), false)?;
-    Ok((root, copies))
+    let folding = Folding::of(&copies);
+    Ok((root, copies, folding))
 }
 
 fn below(dirs: &str, name: &str) -> String {

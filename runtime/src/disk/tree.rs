@@ -10,12 +10,12 @@ use landfall_core::files::entry::{Found, Odd, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::path::RemotePath;
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
+use super::fold::Folding;
 use super::ignores::Ignores;
-use super::{fault, fold, mode, names};
+use super::{fault, mode, names};
 
 /// Where exchanges happen, below the control directory.
 pub(super) const SWAP: &str = "swap";
@@ -34,8 +34,8 @@ pub(super) struct Tree {
     pub base: String,
     /// What stays here.
     pub ignores: Ignores,
-    /// Whether its file system takes names for one that are not the same. See [`fold`].
-    pub folds: bool,
+    /// Whether its file system takes names for one that are not the same.
+    pub folding: Folding,
 }
 
 impl Tree {
@@ -54,19 +54,14 @@ impl Tree {
         RemotePath::parse(&format!("{}/{local}", self.base)).ok()
     }
 
-    /// Opens a directory below the root, step by step and without following links; with `make`,
-    /// what is missing is made.
+    /// Opens a directory below the root, by its exact name.
     pub fn open(&self, dirs: &str, make: bool) -> io::Result<Dir> {
-        let dir = open_below(&self.root, dirs, make)?;
-        match self.folds && !fold::has_all(&self.root, dirs)? {
-            true => Err(Errno::NOTDIR.into()),
-            false => Ok(dir),
-        }
+        self.folding.open(&self.root, dirs, make)
     }
 
     /// Whether what is found under a name is the file of that name.
     pub fn has(&self, dir: &Dir, name: &str) -> io::Result<bool> {
-        Ok(!self.folds || fold::has(dir, name)?)
+        self.folding.has(dir, name)
     }
 
     /// Looks at a path.
@@ -108,22 +103,26 @@ pub(super) fn join(dir: &str, name: &str) -> String {
     if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
 }
 
-/// Opens a directory below another, step by step and without following links; with `make`,
-/// what is missing is made.
+/// Opens a directory below one of ours, step by step and without following links; with `make`,
+/// what is missing is made. Below a mirror's root, see [`Folding::open`].
 pub(super) fn open_below(root: &Dir, dirs: &str, make: bool) -> io::Result<Dir> {
     let mut dir = root.try_clone()?;
     for name in dirs.split('/').filter(|name| !name.is_empty()) {
-        dir = match dir.open_dir_nofollow(name) {
-            Err(why) if make && why.kind() == io::ErrorKind::NotFound => {
-                match dir.create_dir(name) {
-                    Err(why) if why.kind() != io::ErrorKind::AlreadyExists => return Err(why),
-                    _ => dir.open_dir_nofollow(name)?,
-                }
-            }
-            other => other?,
-        };
+        dir = step(&dir, name, make)?;
     }
     Ok(dir)
+}
+
+/// Opens a directory in another without following a link; with `make`, it is made if it is
+/// missing.
+pub(super) fn step(dir: &Dir, name: &str, make: bool) -> io::Result<Dir> {
+    match dir.open_dir_nofollow(name) {
+        Err(why) if make && why.kind() == io::ErrorKind::NotFound => match dir.create_dir(name) {
+            Err(why) if why.kind() != io::ErrorKind::AlreadyExists => Err(why),
+            _ => dir.open_dir_nofollow(name),
+        },
+        other => other,
+    }
 }
 
 /// Whether nothing can be there: a directory above it is missing, or is a file or a link.

@@ -18,6 +18,7 @@ use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
 use super::aside::TRASH;
+use super::fold::Folding;
 use super::mode;
 use super::place::{prune, rename};
 use super::tree::{open_below, split};
@@ -87,13 +88,14 @@ pub fn batches(root: &Path) -> io::Result<Vec<Batch>> {
 pub fn undo(root: &Path, batch: &Batch) -> io::Result<Undone> {
     let root = Dir::open_ambient_dir(root, ambient_authority())?;
     let trash = open_below(&root, &format!("{CONTROL_DIR}/{TRASH}"), false)?;
+    let folding = Folding::of(&trash);
     let mut undone = Undone::default();
     for name in &batch.dirs {
         let from = trash.open_dir_nofollow(name)?;
         let mut files = Vec::new();
         list(&from, "", &mut files)?;
         for path in files {
-            match restore(&root, &from, &path) {
+            match restore(&root, folding, &from, &path) {
                 Ok(()) => undone.restored.push(path),
                 Err(why) if is_taken(&why) => undone.taken.push(path),
                 Err(why) => return Err(why),
@@ -104,10 +106,10 @@ pub fn undo(root: &Path, batch: &Batch) -> io::Result<Undone> {
     Ok(undone)
 }
 
-fn restore(root: &Dir, from: &Dir, path: &str) -> io::Result<()> {
+fn restore(root: &Dir, folding: Folding, from: &Dir, path: &str) -> io::Result<()> {
     let (dirs, name) = split(path);
     let here = open_below(from, dirs, false)?;
-    let there = open_below(root, dirs, true)?;
+    let there = folding.open(root, dirs, true)?;
     // What comes back is the person's.
     mode::set(&here.open(name)?, true)?;
     rename(&here, name, &there, name, RenameFlags::NOREPLACE)?;

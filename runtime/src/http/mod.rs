@@ -134,7 +134,7 @@ impl Http {
             .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT);
-        if scheme == Some("http") {
+        if scheme == Some("http") && !has_https_proxy() {
             // The certificates of the system are hundreds of files, or there are none.
             client = client.tls_certs_only([]);
         }
@@ -184,6 +184,13 @@ impl Http {
             flight.end();
         }
     }
+}
+
+/// Whether a proxy for plain requests is reached by TLS.
+fn has_https_proxy() -> bool {
+    ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https")))
 }
 
 impl Drop for Http {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use landfall_core::files::entry::{Entry, Hold, Local, Remote, Stamp, Version};
+use landfall_core::files::entry::{Entry, Hold, Local, Ordinal, Remote, Stamp, Version};
 use landfall_core::files::plan::plan;
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{CallId, UnitId};
 use landfall_core::path::{CONTROL_DIR, RemotePath};
-use landfall_core::row::{Row, Value};
+use landfall_core::row::{Row, StoredRow, Value};
 use landfall_core::time::Wall;
 
 use super::file::{self, Identity};
@@ -55,7 +55,20 @@ pub fn why(root: &Path, name: &str) -> Result<String, ReportError> {
         }
         text += "\n";
     }
+    let past = store::read_kind(&db, "mirror")?.iter().find_map(told_past_from);
+    if past.is_some_and(|from| entry.waits_for_tip(from)) && action.follows_remote() {
+        text += "waits:  the feed was lost and tells its past; nothing follows from that before \
+                 its newest event\n";
+    }
     Ok(text)
+}
+
+/// Where the past begins that the feed is telling.
+fn told_past_from(row: &StoredRow) -> Option<Ordinal> {
+    match Row::decode(row).ok()?.value {
+        Value::Mirror(row) => row.replay,
+        _ => None,
+    }
 }
 
 /// What is at a path now. With `known`, its stamp may prove that.

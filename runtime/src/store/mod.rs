@@ -59,7 +59,8 @@ pub enum StoreError {
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// Its rows. They are read while they are taken, and never all in memory.
+    /// Its rows. They are read while they are taken, and never all in memory. Commits wait until
+    /// all of them were taken, or this is dropped.
     pub rows: Rows,
     /// How often it was opened, this time included.
     pub run: u32,

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::effect::{Change, Effect, Request};
-use landfall_core::event::{Answer, Event, Outcome, Part};
+use landfall_core::event::{Answer, Event, Fetched, Outcome, Part};
 use landfall_core::fault::Fault;
 use landfall_core::id::{CallId, Revision};
 use landfall_core::path::RemotePath;
@@ -51,6 +51,8 @@ struct Told {
     /// Since the base became durable, something else than the base was named.
     other: bool,
     by_feed: bool,
+    /// A read answered another version than what was told last.
+    ran_ahead: bool,
     /// When the feed caught up with a read that ran ahead of it, or that read became durable.
     caught_up: Option<Tick>,
 }
@@ -93,7 +95,9 @@ impl Refetch {
                 && told.last == base.revision.0
             {
                 told.other = false;
-                told.caught_up = Some(self.now);
+                if core::mem::take(&mut told.ran_ahead) {
+                    told.caught_up = Some(self.now);
+                }
             }
         }
     }
@@ -120,7 +124,8 @@ impl Refetch {
                 }
                 Part::Opened | Part::Alive | Part::Wrote { .. } => {}
                 // A read may run ahead of the feed. What the feed told last still stands.
-                Part::File(_) | Part::Bytes(_) => {}
+                Part::File(got) => self.read(got),
+                Part::Bytes(_) => {}
             },
             Event::Done { call, outcome } => self.done(*call, outcome),
             _ => {}
@@ -148,7 +153,14 @@ impl Refetch {
                     asked.iter().for_each(|path| self.tell(path.as_str(), "not found"));
                 }
             }
+            Outcome::Ok(Answer::Read(got)) => self.read(got),
             Outcome::Ok(_) => {}
+        }
+    }
+
+    fn read(&mut self, got: &Fetched) {
+        if let Some(told) = self.told.get_mut(&got.path) {
+            told.ran_ahead = told.last != got.revision.0;
         }
     }
 
