@@ -47,6 +47,14 @@ fn take_all(lab: &mut Lab, call: CallId, files: &[Push], revision: &mut u32) {
     lab.done(call, Answer::WroteMany);
 }
 
+/// The server has another version of /a than the one that was changed.
+fn conflict(lab: &mut Lab, like: &str) {
+    let call = lab.request(like);
+    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::Conflict);
+    lab.part(call, Part::Refused { path, blame, why });
+    lab.done(call, Answer::WroteMany);
+}
+
 fn rejected(status: u16) -> Outcome {
     let why = Fault::Rejected { status, said: "invalid input".into() };
     Outcome::Failed { blame: Blame::Payload, why, retry_after: None }
@@ -250,10 +258,7 @@ fn a_conflict_keeps_both() {
     let mut lab = Lab::two_way(&[("/a", 1)]);
     lab.saves("/a", 9);
     lab.wait(Ms(20));
-    let call = lab.request("bulk");
-    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::Conflict);
-    lab.part(call, Part::Refused { path, blame, why });
-    lab.done(call, Answer::WroteMany);
+    conflict(&mut lab, "bulk");
     lab.wait(Ms(1));
     lab.read("/a", 5);
     lab.wait(Ms::secs(1));
@@ -268,10 +273,7 @@ fn an_edit_wins_over_a_delete() {
     let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
     lab.saves("/a", 9);
     lab.wait(Ms(20));
-    let call = lab.request("bulk /a v9 if rev_1");
-    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::Conflict);
-    lab.part(call, Part::Refused { path, blame, why });
-    lab.done(call, Answer::WroteMany);
+    conflict(&mut lab, "bulk /a v9 if rev_1");
     lab.wait(Ms(1));
     let events = vec![deleted(101, "/a")];
     lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
@@ -646,10 +648,7 @@ fn a_conflict_and_a_replica_that_lags_do_not_go_round() {
     let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
     lab.saves("/a", 9);
     lab.wait(Ms(20));
-    let call = lab.request("bulk");
-    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::Conflict);
-    lab.part(call, Part::Refused { path, blame, why });
-    lab.done(call, Answer::WroteMany);
+    conflict(&mut lab, "bulk");
     lab.wait(Ms(1));
     lab.read("/a", 1);
     lab.quiet_feed_if_asked();

@@ -45,8 +45,9 @@ impl Writeback {
             print.plain(paths);
         });
         print.any_order(asked, |print, (call, _)| print.call(*call));
-        for Receipt { row, due, polls, unknown, asked } in receipts.values() {
-            print.plain(&(&row.path, &row.op, polls, asked));
+        for (command, Receipt { row, due, polls, unknown }) in receipts {
+            let under_way = asked.values().any(|asked| asked == command);
+            print.plain(&(&row.path, &row.op, polls, under_way));
             staged(print, row.bytes.as_ref());
             print.until(*due);
             print.maybe(*unknown, Print::since);

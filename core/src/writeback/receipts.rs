@@ -29,17 +29,16 @@ const FORGOTTEN: Ms = Ms::mins(10);
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Receipt {
     pub row: ReceiptRow,
-    /// When it is asked for next.
+    /// When it is asked for next, unless it is being asked for.
     pub due: Tick,
     pub polls: u32,
     /// Since when the server does not know it.
     pub unknown: Option<Tick>,
-    pub asked: bool,
 }
 
 impl Receipt {
     pub fn new(row: ReceiptRow) -> Self {
-        Self { row, due: Tick(0), polls: 0, unknown: None, asked: false }
+        Self { row, due: Tick(0), polls: 0, unknown: None }
     }
 }
 
@@ -57,8 +56,7 @@ impl Writeback {
                 return;
             }
             self.due.remove(&(due, command.clone()));
-            let Some(receipt) = self.receipts.get_mut(&command) else { continue };
-            receipt.asked = true;
+            let Some(receipt) = self.receipts.get(&command) else { continue };
             let request = Request::Op { op: receipt.row.op.clone() };
             let call = cx.ask(Class::Bulk, request, PATIENCE, 1);
             self.asked.insert(call, command);
@@ -71,7 +69,6 @@ impl Writeback {
 
     pub(super) fn receipt_done(&mut self, cx: &mut Cx<'_>, command: CommandId, outcome: Outcome) {
         let Some(receipt) = self.receipts.get_mut(&command) else { return };
-        receipt.asked = false;
         receipt.polls = receipt.polls.saturating_add(1);
         receipt.due = cx.now.tick + AGAIN.delay(receipt.polls, &(cx.engine.seed, &command));
         self.due.insert((receipt.due, command.clone()));
