@@ -90,6 +90,10 @@ async fn a_dead_letter_is_seen_tried_again_and_over_when_the_file_is_right() {
     let kept = shown.lines().find_map(|line| line.strip_prefix("kept in: ")).unwrap();
     assert_eq!(std::fs::read_to_string(kept).unwrap(), "{\"title\": ");
 
+    let (code, why) = run(&place, &["why", "/tickets/7.json"]).await;
+    assert!(code == 0 && why.contains("dead:   given up at "), "{why}");
+    assert!(why.contains("landfall writeback show "), "{why}");
+
     // It waits for a person, and says so.
     let (code, waits) = run(&place, &["wait", "--timeout", "1s"]).await;
     assert!(code == 75 && waits.contains("could not be delivered"), "{waits}");
@@ -110,6 +114,13 @@ async fn a_dead_letter_is_seen_tried_again_and_over_when_the_file_is_right() {
     assert_eq!((code, &json["pending"]), (0, &0.into()), "{json:#}");
     let path = ["wait", "--path", "/tickets/7.json", "--timeout", "1s"];
     assert_eq!(run(&place, &path).await.0, 0);
+
+    // Nobody can be made to send what stays here.
+    std::fs::create_dir(place.mirror().join(".git")).unwrap();
+    std::fs::write(place.mirror().join(".git/config"), "[user]").unwrap();
+    let (code, says) = run(&place, &["wait", "--path", "/.git/config", "--timeout", "1s"]).await;
+    assert!(code == 1 && says.contains("stays here"), "{says}");
+    assert!(!remote(&server).contains_key("/.git/config"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -231,7 +231,8 @@ async fn the_token_is_needed_and_shows_nowhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_name_changes_nothing_outside_the_root() {
-    // Every trick at once: out of the root, the root itself, control directories in any case,
+    // Every trick at once: out of the root, the root itself, control directories in any case, the
+    // history of the directory, where whoever writes can run programs,
     // names that other systems read differently, names that draw on a terminal or do not fit a
     // file system, one that looks like a shortened one, and a file where a directory has to be.
     let mut server = workspace();
@@ -253,6 +254,8 @@ async fn a_hostile_name_changes_nothing_outside_the_root() {
         "/.relay/state.db",
         "/.Relay/lock",
         "/docs/.RELAY/x",
+        "/.git/hooks/post-checkout",
+        "/.Git/config",
         "/\u{1b}[2Jdraws",
         "/name with\nnewline",
         "/-rf",

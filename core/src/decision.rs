@@ -162,6 +162,8 @@ pub enum FeedLoss {
     StartedAgain,
     /// 403 again and again: it may not be read any more.
     Forbidden,
+    /// It says that there is nothing more, and there is.
+    Silent,
 }
 
 /// Why an export gives way to the tree pull.
@@ -418,6 +420,7 @@ impl fmt::Display for FeedLoss {
             FeedLoss::CursorUnknown => "the server does not know the cursor",
             FeedLoss::StartedAgain => "it began again at an older event",
             FeedLoss::Forbidden => "the credentials do not allow to read it",
+            FeedLoss::Silent => "it tells nothing after our cursor, and there is more",
         })
     }
 }

@@ -16,17 +16,20 @@ use crate::status::Counters;
 use crate::time::{Ms, Now, Tick, Wall};
 use crate::timers::{Timers, Wake, Why};
 
-/// How long a disk operation may stay unanswered before the process gives up: nothing but its
-/// end cancels it.
-pub const DISK_PATIENCE: Ms = Ms::secs(60);
+/// How long a disk operation may say nothing before the process gives up: nothing but its end
+/// cancels it.
+const DISK_PATIENCE: Ms = Ms::secs(60);
+
+/// The same for a seal. It says nothing while a slow disk writes all that the system holds back.
+const SEAL_PATIENCE: Ms = Ms::mins(10);
 
 /// A call that was made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Port {
     /// To a server. It may stay unanswered; its deadline ends it.
     Remote(RemoteId),
-    /// To the disk. It is always answered.
-    Disk,
+    /// To the disk. It is always answered, and as long as it says nothing it may take so long.
+    Disk(Ms),
 }
 
 /// See the [module](self).
@@ -122,7 +125,7 @@ impl Engine {
         print.any_order(calls, |print, (call, port)| {
             print.call(*call);
             print.plain(&match port {
-                Port::Disk => None,
+                Port::Disk(_) => None,
                 Port::Remote(remote) => Some(remote),
             });
         });
@@ -214,8 +217,9 @@ impl Cx<'_> {
     /// Does something to the disk.
     pub fn disk(&mut self, op: DiskOp) -> CallId {
         let call = self.new_call();
-        self.engine.calls.insert(call, Port::Disk);
-        self.engine.timers.set(Wake::Deadline(call), self.now.tick + DISK_PATIENCE);
+        let patience = if op == DiskOp::Seal { SEAL_PATIENCE } else { DISK_PATIENCE };
+        self.engine.calls.insert(call, Port::Disk(patience));
+        self.engine.timers.set(Wake::Deadline(call), self.now.tick + patience);
         self.out.push(Effect::Disk { call, unit: self.unit, op });
         call
     }

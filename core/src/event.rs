@@ -163,7 +163,8 @@ pub enum Part {
     },
     /// The stream is open.
     Opened,
-    /// The stream is quiet and the other side is there.
+    /// Nothing to tell yet, but it goes on: the other side of a stream is there, or an operation
+    /// of the disk, or one before it, is at work.
     Alive,
     /// Something happened.
     Event {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::config::Config;
 use crate::decision::{Decision, Port as DecisionPort};
 use crate::effect::{Effect, Exit};
-use crate::engine::{Cx, DISK_PATIENCE, Engine, Port};
+use crate::engine::{Cx, Engine, Port};
 use crate::event::{Boot, Event, Hint, LastExit, Order, Outcome, Part, Stop};
 use crate::fault::{Blame, Fault};
 use crate::fingerprint::Print;
@@ -242,10 +242,10 @@ impl Machine {
                     let outcome = Outcome::Failed { blame, why, retry_after: None };
                     self.done(now, call, outcome, out);
                 }
-                Some(Port::Disk) if now.tick - due > SLEPT => {
-                    self.engine.timers.set(wake, now.tick + DISK_PATIENCE);
+                Some(Port::Disk(patience)) if now.tick - due > SLEPT => {
+                    self.engine.timers.set(wake, now.tick + patience);
                 }
-                Some(Port::Disk) => self.stuck(DecisionPort::Disk, DISK_PATIENCE, out),
+                Some(Port::Disk(patience)) => self.stuck(DecisionPort::Disk, patience, out),
                 None => {}
             },
             // The gates are looked at after each step.
@@ -267,6 +267,11 @@ impl Machine {
     }
 
     fn part(&mut self, now: Now, call: CallId, part: Part, out: &mut Vec<Effect>) {
+        if let (Some(Port::Disk(patience)), Part::Alive) = (self.engine.calls.get(&call), &part) {
+            // A large file takes as long as it takes.
+            self.engine.timers.set(Wake::Deadline(call), now.tick + *patience);
+            return;
+        }
         self.with(now, call.unit, out, |unit, cx| unit.part(cx, call, part));
     }
 

@@ -10,6 +10,12 @@ use thiserror::Error;
 /// The directory inside a mirror that belongs to Landfall. Never mirrored, at any depth.
 pub const CONTROL_DIR: &str = ".relay";
 
+/// What keeps the history of a directory, at the top of a mirror.
+const HISTORY: [&str; 6] = [".git", ".hg", ".svn", ".bzr", "_darcs", ".jj"];
+
+/// The private state of the existing client, at any depth. Its temporary files add to the name.
+const CLIENT_STATE: &str = ".relayfile-mount-state.json";
+
 /// Longest path in bytes.
 pub const PATH_MAX: usize = 4096;
 
@@ -71,8 +77,7 @@ impl RemotePath {
                 "." | ".." => return Err(PathError::Dots),
                 _ if part.contains('\0') => return Err(PathError::Nul),
                 _ if part.contains('\\') => return Err(PathError::Backslash),
-                // A file system that folds case would take `.Relay` for the control directory.
-                _ if part.eq_ignore_ascii_case(CONTROL_DIR) => return Err(PathError::Control),
+                _ if is_taken_for(part, CONTROL_DIR) => return Err(PathError::Control),
                 _ => {}
             }
         }
@@ -100,17 +105,41 @@ impl RemotePath {
 
     /// The entry of `dir` that this path is, or lies below. None, if it does not lie below `dir`.
     pub fn entry_of(&self, dir: &str) -> Option<&str> {
-        let dir = dir.strip_suffix('/').unwrap_or(dir);
-        let rest = self.0.strip_prefix(dir)?.strip_prefix('/')?;
+        let rest = self.below(dir)?;
         let length = rest.find('/').unwrap_or(rest.len());
-        Some(&self.0[..dir.len() + 1 + length])
+        Some(&self.0[..self.0.len() - rest.len() + length])
+    }
+
+    /// Relative to `dir`, without a leading `/`. None, if it does not lie below `dir`.
+    pub fn below(&self, dir: &str) -> Option<&str> {
+        let dir = dir.strip_suffix('/').unwrap_or(dir);
+        self.0.strip_prefix(dir)?.strip_prefix('/')
     }
 
     /// Whether this path lies below `dir`. A path does not lie below itself.
     pub fn is_below(&self, dir: &str) -> bool {
-        let dir = dir.strip_suffix('/').unwrap_or(dir);
-        self.0.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+        self.below(dir).is_some()
     }
+}
+
+/// Whether a path, relative to the root of a mirror, stays where it is, in both directions: what
+/// keeps the history of that directory, for half of it is worse than none and whoever writes
+/// there can run programs here; and the private state of the existing client.
+pub fn stays_home(relative: &str) -> bool {
+    let top = relative.split('/').next().unwrap_or(relative);
+    HISTORY.iter().any(|name| is_taken_for(top, name))
+        || relative.split('/').any(|part| {
+            let rest = part.strip_prefix(CLIENT_STATE);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(".tmp-"))
+        })
+}
+
+/// Whether some file system would take a component for this name: those of other systems fold
+/// case, and some pass over characters that nobody sees.
+fn is_taken_for(part: &str, name: &str) -> bool {
+    let is_seen = |c: &char| !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let folded = part.chars().filter(is_seen).map(|c| c.to_ascii_lowercase());
+    folded.eq(name.chars())
 }
 
 impl core::borrow::Borrow<str> for RemotePath {
@@ -191,6 +220,26 @@ mod tests {
         }
         assert_eq!(RemotePath::parse("/a\\b"), Err(PathError::Backslash));
         assert_eq!(RemotePath::parse(&"/n".repeat(2049)), Err(PathError::TooLong));
+    }
+
+    #[test]
+    fn history_and_the_state_of_the_client_stay_home() {
+        for path in [
+            ".git/config",
+            ".git",
+            ".GIT/hooks/post-checkout",
+            ".g\u{200c}it/config",
+            "_darcs/x",
+            ".relayfile-mount-state.json",
+            "a/.relayfile-mount-state.json.tmp-1",
+        ] {
+            assert!(stays_home(path), "{path}");
+        }
+        for path in [".github/a", "a/.git/config", ".gitignore", ".relayfile-mount-state.jsonl"] {
+            assert!(!stays_home(path), "{path}");
+        }
+        let hidden = RemotePath::parse("/.re\u{200d}lay/x");
+        assert_eq!(hidden, Err(PathError::Control));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `GET fs/tree`: one page of a bounded-depth listing.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -34,10 +34,10 @@ pub struct TreeEntry {
     /// Absolute, byte-exact.
     pub path: String,
     /// `file` or `dir`; another word is skipped.
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "or_empty")]
     pub kind: String,
     /// `rev_<n>` for a file, `dir` for a directory.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub revision: String,
     /// Hex SHA-256 of the decoded bytes; may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,15 +63,17 @@ pub struct Events {
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FeedEvent {
-    /// Usually `evt_<n>`.
+    /// Usually `evt_<n>`. An event without one is passed over.
+    #[serde(default, deserialize_with = "or_empty")]
     pub event_id: String,
     /// `file.created`, `file.updated`, `file.deleted`; others are passed over.
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "or_empty")]
     pub kind: String,
     /// Absolute, byte-exact.
+    #[serde(default, deserialize_with = "or_empty")]
     pub path: String,
     /// Revision after the event.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub revision: String,
     /// Hash after the event; may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,4 +93,23 @@ pub struct ErrorBody {
     /// Echo of `X-Correlation-Id`.
     #[serde(default)]
     pub correlation_id: String,
+}
+
+/// One entry that lacks a word, or has `null` for it, must not spoil the page that it is in.
+fn or_empty<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(d)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_lacks_something_does_not_spoil_its_page() {
+        let page = r#"{"events": [{"eventId": "evt_1", "type": "file.updated", "path": "/a",
+            "revision": null}, {"eventId": "evt_2", "type": null}, {}], "nextCursor": null}"#;
+        let page: Events = serde_json::from_str(page).unwrap();
+        let ids: Vec<&str> = page.events.iter().map(|event| event.event_id.as_str()).collect();
+        assert_eq!(ids, ["evt_1", "evt_2", ""]);
+    }
 }

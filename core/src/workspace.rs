@@ -351,9 +351,11 @@ impl Workspace {
         }
     }
 
-    /// Nothing is known that could be done now, and everything done is sealed.
+    /// Nothing is known that could be done now, everything done is sealed, and the server tells
+    /// what is new.
     fn is_at_rest(&self) -> bool {
         self.mirror.is_caught_up()
+            && self.mirror.unanswered().is_none()
             && self.mirror.is_position_durable()
             && self.files.standing(Standing::Working) == 0
             && self.files.seals.is_clean()

@@ -179,3 +179,20 @@ fn a_look_that_fails_with_the_whole_disk_waits() {
     }
     assert!(looks < 3, "{looks} looks in no time");
 }
+
+#[test]
+fn a_large_file_takes_as_long_as_it_takes_and_a_disk_that_hangs_does_not() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { op: DiskOp::Look { .. }, .. }));
+    lab.saves("/large", 2);
+    lab.wait(Ms::secs(1));
+    let Some(Effect::Disk { call, .. }) = lab.held.front().cloned() else { panic!("no look") };
+    for _ in 0..20 {
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(50));
+        lab.part(call, Part::Alive);
+    }
+    assert_eq!(lab.exited, None, "{}", lab.story);
+    lab.wait(Ms::secs(61));
+    assert_eq!(lab.exited, Some(landfall_core::effect::Exit::Stuck), "{}", lab.story);
+}

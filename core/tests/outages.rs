@@ -25,6 +25,29 @@ fn an_outage_is_not_complete() {
 }
 
 #[test]
+fn an_outage_is_said_although_everything_was_in_step() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    let in_step_at = lab.status().in_step_at;
+    for _ in 0..60 {
+        if lab.asked.iter().any(|(_, r)| show(r).starts_with("events")) {
+            lab.answer("events", link_failed());
+        }
+        lab.wait(Ms::secs(3));
+    }
+    let status = lab.status();
+    assert_eq!((status.verdict, status.in_step), (Verdict::Degraded, false), "{}", lab.story);
+    assert!(status.reason.starts_with("the server does not answer the feed"), "{}", status.reason);
+    assert!(status.in_step_at.unwrap().0 < in_step_at.unwrap().0 + 60_000);
+
+    for _ in 0..30 {
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(3));
+    }
+    let status = lab.status();
+    assert_eq!((status.verdict, status.in_step), (Verdict::Ok, true), "{}", lab.story);
+}
+
+#[test]
 fn once_ends_as_unavailable_in_an_outage() {
     let config = WorkspaceConfig { once: true, ..Default::default() };
     let mut lab = Lab::with(config).start();

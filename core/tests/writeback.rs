@@ -4,9 +4,9 @@ use lab::*;
 use landfall_core::effect::{DiskOp, Effect, Push, Request};
 use landfall_core::event::{Answer, Event, Hint, OpState, Order, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::id::{CallId, CommandId, EventId, OpId, Revision};
+use landfall_core::id::{CallId, CommandId, OpId, Revision};
 use landfall_core::path::RemotePath;
-use landfall_core::row::{Position, Row, Value};
+use landfall_core::row::{Row, Value};
 use landfall_core::time::Ms;
 
 fn rows(lab: &Lab) -> Vec<Value> {
@@ -284,83 +284,6 @@ fn an_edit_wins_over_a_delete() {
     assert!(lab.trash.is_empty() && lab.conflicts.is_empty(), "{}", lab.story);
 }
 
-#[test]
-fn a_delete_is_sent_after_two_looks() {
-    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
-    lab.deletes("/a");
-    lab.wait(Ms(900));
-    assert_eq!(lab.sent("delete"), 0);
-    lab.wait(Ms(200));
-    let call = lab.request("delete /a if rev_1");
-    lab.done(call, Answer::Deleted { op: None });
-    lab.wait(Ms::secs(3));
-    assert!(lab.status().in_step, "{}", lab.story);
-    // Its echo is no news, and then nothing is left of it.
-    lab.wait(Ms::secs(40));
-    let events = vec![deleted(101, "/a")];
-    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
-    lab.wait(Ms::secs(3));
-    assert_eq!(lab.status().files_total, 1, "{}", lab.story);
-}
-
-/// Whatever happens between the looks, the second one counts.
-#[test]
-fn a_delete_is_sent_while_much_else_happens() {
-    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
-    lab.deletes("/a");
-    lab.wait(Ms(10));
-    lab.hold = Some(is_look);
-    lab.wait(Ms(1_100));
-    assert_eq!(lab.held.len(), 1, "the second look is under way");
-    for n in 0..5 {
-        lab.saves("/b", 20 + n);
-        lab.hears(Hint::Lost);
-    }
-    lab.hold = None;
-    while !lab.held.is_empty() {
-        lab.release();
-    }
-    lab.wait(Ms(50));
-    lab.request("delete /a if rev_1");
-}
-
-/// An editor that saves by deleting first deletes nothing.
-#[test]
-fn a_file_that_comes_back_was_not_deleted() {
-    let mut lab = Lab::two_way(&[("/a", 1)]);
-    lab.deletes("/a");
-    lab.wait(Ms(500));
-    lab.saves("/a", 9);
-    lab.wait(Ms::secs(2));
-    lab.request("bulk /a v9 if rev_1");
-    assert_eq!(lab.sent("delete"), 0);
-}
-
-#[test]
-fn a_root_that_was_replaced_deletes_nothing() {
-    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
-    lab.root_lost = true;
-    lab.deletes("/a");
-    lab.deletes("/b");
-    lab.wait(Ms::secs(30));
-    lab.quiet_feed_if_asked();
-    assert_eq!(lab.sent("delete"), 0);
-    assert_eq!(lab.status().brakes[0].name(), "root-lost", "{}", lab.story);
-}
-
-#[test]
-fn too_many_deletes_at_once_wait_for_a_person() {
-    let files: Vec<(String, u8)> = names(40);
-    let named: Vec<(&str, u8)> = files.iter().map(|(path, n)| (path.as_str(), *n)).collect();
-    let mut lab = Lab::two_way(&named);
-    for (path, _) in &files[..30] {
-        lab.deletes(path);
-    }
-    lab.wait(Ms::secs(20));
-    assert_eq!(lab.sent("delete"), 0);
-    assert_eq!(lab.status().brakes[0].name(), "max-local-delete", "{}", lab.story);
-}
-
 /// A directory that is moved is not forty deletes.
 #[test]
 fn files_that_moved_do_not_count_as_deleted() {
@@ -478,6 +401,44 @@ fn a_retry_that_is_refused_again_leaves_one_letter() {
     assert_ne!(now[0], letter);
 }
 
+/// A try that nobody had an answer to was carried out late, and the feed told of it.
+#[test]
+fn a_letter_whose_bytes_arrived_after_all_is_over_when_it_is_tried_again() {
+    let (mut lab, letter) = dead();
+    let (before, events) = (lab.sent("bulk"), vec![updated(101, "/a", 9)]);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.step(Event::Told { unit: UNIT, order: Order::Retry(Some(letter)) });
+    lab.wait(Ms::secs(3));
+    assert_eq!((lab.sent("bulk"), letters(&lab).len()), (before, 0), "{}", lab.story);
+    assert!(lab.status().in_step && lab.blobs.is_empty(), "{}", lab.story);
+}
+
+/// Somebody else wrote the file since: both are kept, and theirs stays on the server.
+#[test]
+fn a_retry_does_not_overwrite_what_somebody_else_wrote() {
+    for refused_first in [false, true] {
+        let (mut lab, letter) = dead();
+        let (before, events) = (lab.sent("bulk"), vec![updated(101, "/a", 5)]);
+        lab.wait(Ms::secs(40));
+        lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+        if refused_first {
+            lab.answer("read /a", link_failed());
+        }
+        lab.step(Event::Told { unit: UNIT, order: Order::Retry(Some(letter)) });
+        for _ in 0..60 {
+            if lab.asked.iter().any(|(_, request)| show(request) == "read /a") {
+                lab.read("/a", 5);
+            }
+            lab.quiet_feed_if_asked();
+            lab.wait(Ms::secs(1));
+        }
+        assert_eq!(lab.sent("bulk"), before, "{}", lab.story);
+        assert_eq!(lab.disk.get("/a"), Some(&hash(5)), "{}", lab.story);
+        assert_eq!((lab.conflicts.len(), letters(&lab).len()), (1, 1), "both are kept");
+    }
+}
+
 /// A file that the listing may still show is not made before the listing is complete.
 #[test]
 fn files_that_are_here_first_wait_for_the_listing() {
@@ -502,32 +463,6 @@ fn files_that_are_here_first_wait_for_the_listing() {
     assert_eq!(looks.count(), 1, "what is equal on both sides is not sent");
 }
 
-/// A kill between a row and the position of the feed: the delete that an edit won over is told
-/// once more after the edit was sent.
-#[test]
-fn a_delete_that_is_told_again_does_not_undo_what_won_over_it() {
-    let mut lab = Lab::two_way(&[("/a", 1)]);
-    lab.wait(Ms::secs(40));
-    let gone = |lab: &mut Lab| {
-        let events = vec![deleted(101, "/a")];
-        lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
-    };
-    lab.hold = Some(is_seal);
-    lab.put("/a", hash(9));
-    gone(&mut lab);
-    lab.hears(Hint::Closed(RemotePath::parse("/a").unwrap()));
-    lab.wait(Ms(20));
-    lab.hold = None;
-    lab.kill();
-    let before = Some(Position::After(EventId("evt_100".into())));
-    assert_eq!(lab.mirror_row().position, before, "{}", lab.story);
-    lab.wait(Ms(1));
-    lab.wrote("bulk /a v9 if 0", &[("/a", "rev_50")]);
-    gone(&mut lab);
-    lab.wait(Ms::secs(5));
-    assert_eq!(lab.disk.get("/a"), Some(&hash(9)), "{}", lab.story);
-}
-
 /// The feed was faster than the answer that says that another version is there. What it told is
 /// not forgotten, whatever a replica that lags gives.
 #[test]
@@ -550,95 +485,6 @@ fn a_conflict_that_the_feed_told_of_is_no_question() {
     lab.read("/a", 5);
     lab.wait(Ms::secs(3));
     assert_eq!(lab.disk["/a"], hash(5), "{}", lab.story);
-}
-
-/// A person deleted it, and the second look waits for a busy disk. The stream repeats the write
-/// that came before, with its bytes: they are no reason to make the file again.
-#[test]
-fn an_echo_with_bytes_does_not_bring_back_what_was_deleted() {
-    let files = names(40);
-    let named: Vec<(&str, u8)> = files.iter().map(|(path, n)| (path.as_str(), *n)).collect();
-    let mut lab = Lab::two_way_streaming(&named);
-    lab.quiet_feed_if_asked();
-    let call = lab.request("stream");
-    lab.part(call, Part::Opened);
-    lab.deletes("/f39");
-    lab.wait(Ms(500));
-    lab.hold = Some(is_look);
-    for (path, _) in &files[..32] {
-        lab.hears(Hint::Arrived(RemotePath::parse(path).unwrap()));
-    }
-    lab.wait(Ms(600));
-    assert_eq!(lab.held.len(), 32, "the disk is busy");
-    let inline = Some(lab.fetched(call, 1, "/f39", 40));
-    lab.part(call, Part::Event { event: updated(101, "/f39", 40), inline });
-    lab.hold = None;
-    while !lab.held.is_empty() {
-        lab.release();
-    }
-    lab.wait(Ms::secs(3));
-    assert_eq!(lab.disk.get("/f39"), None, "{}", lab.story);
-    lab.request("delete /f39 if rev_40");
-}
-
-/// It was deleted there and saved here, so it is made there again. A later delete of here is one.
-#[test]
-fn what_was_made_again_can_be_deleted() {
-    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
-    lab.wait(Ms::secs(40));
-    lab.saves("/a", 9);
-    lab.wait(Ms(20));
-    let call = lab.request("bulk /a v9 if rev_1");
-    let events = vec![deleted(101, "/a")];
-    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
-    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::NotFound);
-    lab.part(call, Part::Refused { path, blame, why });
-    lab.done(call, Answer::WroteMany);
-    lab.wait(Ms::secs(3));
-    lab.wrote("bulk /a v9 if 0", &[("/a", "rev_50")]);
-    lab.wait(Ms::secs(3));
-    lab.deletes("/a");
-    lab.wait(Ms::secs(5));
-    assert_eq!(lab.sent("read /a"), 0, "{}", lab.story);
-    lab.request("delete /a if rev_50");
-}
-
-/// A file was deleted here while somebody wrote the same bytes again: theirs is another version.
-#[test]
-fn the_same_bytes_written_again_are_not_what_was_deleted() {
-    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
-    lab.wait(Ms::secs(40));
-    lab.deletes("/a");
-    lab.wait(Ms(500));
-    let mut again = updated(101, "/a", 1);
-    again.revision = "rev_7".into();
-    lab.answer("events", Outcome::Ok(Answer::Events { events: vec![again], next: None }));
-    lab.wait(Ms::secs(3));
-    assert_eq!(lab.sent("delete"), 0, "{}", lab.story);
-    lab.request("read /a");
-}
-
-/// The feed tells its past: an old version, a delete of long ago, and the file that was made after
-/// it. A person deletes that meanwhile. Nothing follows from the past, and the delete is told.
-#[test]
-fn the_past_of_the_feed_makes_nobody_forget_a_delete() {
-    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
-    lab.wait(Ms::secs(40));
-    lab.answer("events", refused(410, "gone", ""));
-    lab.answer("tip", tip(1));
-    lab.page(&[listed("/a", 1), listed("/b", 2)], None, Some(2));
-    lab.wait(Ms(1));
-    let events = (2..202).map(|n| updated(n, "/a", 9)).collect();
-    let next = Some("evt_201".to_string());
-    lab.answer("events", Outcome::Ok(Answer::Events { events, next }));
-    lab.deletes("/a");
-    lab.wait(Ms::secs(3));
-    assert_eq!(lab.sent("delete") + lab.sent("read"), 0, "{}", lab.story);
-    let events = vec![deleted(202, "/a"), updated(203, "/a", 1)];
-    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
-    lab.wait(Ms::secs(5));
-    assert_eq!(lab.sent("read"), 0, "{}", lab.story);
-    lab.request("delete /a if rev_1");
 }
 
 /// The server has another version than the one that was changed, and a replica that lags gives

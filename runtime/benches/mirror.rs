@@ -48,6 +48,7 @@ async fn main() -> Fallible<()> {
             &format!("{ratio:.2}x the time per file of 10,000"),
         );
     }
+    restart().await?;
     memory("20 files of 8 MiB", 20, 8).await?;
     memory("one file of 200 MiB", 1, 200).await?;
     live().await
@@ -64,18 +65,7 @@ async fn bootstrap(files: u64, dirs: u64) -> Fallible<Duration> {
         &format!("{}, at most {} MiB", secs(export.took), export.peak),
         &format!("{:.2}x writing them plainly ({})", ratio(export.took, plain), secs(plain)),
     );
-    let mut passes = Vec::new();
-    let before = server.log().records().len();
-    for _ in 0..PASSES {
-        passes.push(once(&server, dir.path()).await?.took);
-    }
-    let requests = server.log().records().len() - before;
-    passes.sort();
-    row(
-        "`mount --once` again, without changes",
-        &format!("{} in the median of {PASSES}", millis(passes[PASSES / 2])),
-        &format!("{} request each", requests as f64 / PASSES as f64),
-    );
+    again("`mount --once` again, without changes", &server, dir.path()).await?;
     let tree = by_tree(files, dirs).await?;
     row(
         "the same files by the tree",
@@ -91,6 +81,31 @@ async fn bootstrap(files: u64, dirs: u64) -> Fallible<Duration> {
         );
     }
     Ok(tree.took)
+}
+
+/// Runs without changes, from the start of the process to its end.
+async fn again(what: &str, server: &Running, dir: &Path) -> Fallible<()> {
+    let mut passes = Vec::new();
+    let before = server.log().records().len();
+    for _ in 0..PASSES {
+        passes.push(once(server, dir).await?.took);
+    }
+    let requests = server.log().records().len() - before;
+    passes.sort();
+    row(
+        what,
+        &format!("{} in the median of {PASSES}", millis(passes[PASSES / 2])),
+        &format!("{} request each", requests as f64 / PASSES as f64),
+    );
+    Ok(())
+}
+
+/// What a start costs where there is much: rows are loaded, the feed is followed, all is in step.
+async fn restart() -> Fallible<()> {
+    let server = serving(workspace(100_000, 1_000)).await?;
+    let dir = tempfile::tempdir()?;
+    once(&server, dir.path()).await?;
+    again("the same at 100,000 files", &server, dir.path()).await
 }
 
 /// The npm client, once, into an empty directory.

@@ -370,8 +370,11 @@ impl Files {
     /// Asks the plan what to do with a path, and puts it in the set of that kind of work.
     fn settle(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
         self.leave_sets(path);
-        let Some(slot) = self.slots.get(path) else { return };
+        let Some(slot) = self.slots.get_mut(path) else { return };
         let (action, rule) = plan(&slot.entry, self.mode);
+        // What somebody else wrote meanwhile is not overwritten by a retry.
+        slot.resend &= rule != Rule::BothMoved;
+        let Some(slot) = self.slots.get(path) else { return };
         match &slot.entry.doing {
             Some(Doing::Staged { .. }) => {
                 let waits = self.is_replayed(&slot.entry);

@@ -226,12 +226,26 @@ impl Files {
         self.touched(cx, path);
     }
 
-    /// Sends what is here, whatever the plan says: the server failed to carry it out before.
+    /// Sends what is here, also where the plan sees nothing to send: the server failed to carry
+    /// it out before. Not over what somebody else wrote meanwhile.
     pub fn resend(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
         self.update(cx, path, |slot| {
             slot.entry.hold = None;
             slot.resend = matches!(slot.entry.local, Local::File { .. });
         });
+    }
+
+    /// Whether the server is known to have these bytes at a path, or nothing.
+    pub fn is_there(&self, path: &RemotePath, what: Option<ContentHash>) -> bool {
+        let Some(entry) = self.get(path) else { return what.is_none() };
+        match (what, &entry.remote) {
+            (Some(hash), Remote::File { hash: Some(there), .. }) => hash == *there,
+            (Some(hash), Remote::File { hash: None, .. }) => {
+                entry.remote_is_base() && entry.base.as_ref().is_some_and(|base| base.hash == hash)
+            }
+            (None, Remote::Absent(_)) => true,
+            _ => false,
+        }
     }
 
     /// Whether what is here is not sent, for this reason.

@@ -1,5 +1,6 @@
 //! The feed: where it stands, and what it says.
 
+use super::doubt::{Asking, Doubt};
 use super::names::Name;
 use super::stream::RARELY;
 use super::{AGAIN, Mirror, PATIENCE, State};
@@ -57,13 +58,62 @@ impl Mirror {
             Some(Position::NoFeed) if self.state != State::Locating => return,
             None | Some(Position::NoFeed) => Request::Tip,
             Some(Position::Origin) => Request::Events { after: None, limit: PAGE },
-            Some(Position::After(id)) => Request::Events { after: Some(id.clone()), limit: PAGE },
+            Some(Position::After(id)) => self.request_after(id.clone()),
         };
         self.feed_from = self.at.clone();
         self.feed_call = Some(cx.ask(Class::Feed, request, PATIENCE, 1));
     }
 
+    fn request_after(&self, id: EventId) -> Request {
+        match &self.doubt.asking {
+            Asking::After(older) => Request::Events { after: Some(older.clone()), limit: 1 },
+            Asking::Newest => Request::Tip,
+            Asking::Nothing => Request::Events { after: Some(id), limit: PAGE },
+        }
+    }
+
+    /// What was asked in place of what follows our event was answered.
+    fn compared(&mut self, cx: &mut Cx<'_>, files: &mut Files, outcome: Outcome) {
+        self.doubt.put_off(cx.now.tick);
+        let asked = self.feed_from.take();
+        let Outcome::Ok(answer) = outcome else {
+            // It may be a server that can not tell its newest event.
+            return self.feed_again(cx);
+        };
+        self.feed_tries = 0;
+        if self.at != asked {
+            // The stream told something meanwhile.
+            return self.schedule_poll(cx);
+        }
+        match (answer, asked) {
+            (Answer::Tip(Some(newest)), Some(Position::After(ours))) if newest == ours => {
+                self.doubt.proved(cx.now.tick);
+                self.schedule_poll(cx);
+            }
+            (Answer::Tip(Some(newest)), Some(Position::After(ours)))
+                if newest.number().is_some_and(|n| ours.number() > Some(n)) =>
+            {
+                // The history was replaced by a shorter one; or it is a server that answers
+                // with its oldest event. What follows that tells which.
+                self.doubt.asking = Asking::After(newest);
+                self.ask_feed(cx);
+            }
+            (Answer::Tip(Some(newest)), _) => {
+                self.doubt.heard_of(newest);
+                self.ask_feed(cx);
+            }
+            (Answer::Tip(None), _) => self.lose_feed(cx, files, FeedLoss::StartedAgain),
+            (Answer::Events { events, .. }, _) if events.is_empty() => {
+                self.lose_feed(cx, files, FeedLoss::StartedAgain);
+            }
+            _ => self.ask_feed(cx),
+        }
+    }
+
     pub(super) fn feed_done(&mut self, cx: &mut Cx<'_>, files: &mut Files, outcome: Outcome) {
+        if core::mem::take(&mut self.doubt.asking) != Asking::Nothing {
+            return self.compared(cx, files, outcome);
+        }
         match outcome {
             Outcome::Ok(Answer::Tip(tip)) if self.state == State::Locating => {
                 let position = tip.map_or(Position::Origin, Position::After);
@@ -103,6 +153,7 @@ impl Mirror {
     pub(super) fn located(&mut self, cx: &mut Cx<'_>, files: &mut Files, position: Position) {
         self.feed_tries = 0;
         self.progress += 1;
+        self.doubt.proved(cx.now.tick);
         cx.note(Decision::PositionTaken(position.clone()));
         if self.at == Some(Position::NoFeed) && position != Position::NoFeed && self.row.arrived > 0
         {
@@ -154,13 +205,17 @@ impl Mirror {
         events: alloc::vec::Vec<FeedEvent>,
         next: Option<alloc::string::String>,
     ) {
-        self.feed_tries = 0;
-        let tip = next.is_none() || events.len() < PAGE as usize;
-        if !events.is_empty() {
-            self.progress += 1;
-        }
-        let mut last = self.feed_from.take();
+        let asked = self.feed_from.take();
+        let empty = events.is_empty();
+        // A page that is not full is the last, unless we know better. Where the past is told,
+        // it has to be sure.
+        let last_page = events.len() < PAGE as usize && files.replay().is_none();
+        let mut tip = next.is_none() || empty || last_page;
+        let mut last = asked.clone();
         for event in events {
+            if event.event_id.is_empty() {
+                continue;
+            }
             let id = EventId(event.event_id.clone());
             let Some(at) = self.ordinal_after(last.as_ref(), &id) else {
                 return self.lose_feed(cx, files, FeedLoss::StartedAgain);
@@ -174,6 +229,23 @@ impl Mirror {
             self.event(cx, files, event, at);
         }
         self.losses = 0;
+        if self.at == asked && !empty {
+            // Nothing that can be gone on from.
+            return self.feed_again(cx);
+        }
+        self.feed_tries = 0;
+        if self.at != asked {
+            self.progress += 1;
+            tip &= !self.doubt.told(cx.now.tick, self.at.as_ref());
+        } else if let Some(silences) = self.doubt.silence(cx.now.tick) {
+            // There is more, and it does not come.
+            if Doubt::is_lost(silences) {
+                return self.lose_feed(cx, files, FeedLoss::Silent);
+            }
+            self.at_tip = false;
+            let wait = AGAIN.delay(silences, &(cx.engine.seed, cx.unit, "silence"));
+            return cx.wake_at(Why::Feed, cx.now.tick + wait);
+        }
         self.at_tip = tip;
         if tip {
             files.replay_from(cx, None);

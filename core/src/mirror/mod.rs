@@ -24,6 +24,7 @@
 //! before it and never overwrites what a later event brought.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::String;
 
 use crate::config::WorkspaceConfig;
@@ -37,10 +38,12 @@ use crate::policy::Backoff;
 use crate::row::{FrontierRow, MirrorRow, Position, Value};
 use crate::time::{Ms, Tick, Wall};
 use crate::timers::Why;
+use doubt::Doubt;
 use stream::Stream;
 
 pub use tree::FRONTIER_MAX;
 
+mod doubt;
 mod export;
 mod feed;
 mod finish;
@@ -55,6 +58,9 @@ const PATIENCE: Ms = Ms::secs(30);
 
 /// How long the lane waits before it asks for the same thing again.
 const AGAIN: Backoff = Backoff { base: Ms::secs(1), cap: Ms::secs(60) };
+
+/// After so many failures in a row it is said that the server does not answer.
+const UNANSWERED: u32 = 3;
 
 /// Where the lane stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -99,6 +105,8 @@ pub struct Mirror {
     losses: u32,
     /// The feed was read to its tip since the last traversal ended.
     at_tip: bool,
+    /// Whether the feed really is where it says, see [`doubt`].
+    doubt: Doubt,
     /// The position that the seal under way will cover, and whether the feed was telling its
     /// past there.
     sealing: Option<(Position, Option<Ordinal>)>,
@@ -142,6 +150,7 @@ impl Mirror {
             feed_tries: 0,
             losses: 0,
             at_tip: false,
+            doubt: Doubt::default(),
             sealing: None,
             frontier: BTreeMap::new(),
             dirs: BTreeSet::new(),
@@ -190,6 +199,7 @@ impl Mirror {
         files.replay_from(cx, self.row.replay);
         self.moved_at = cx.now.tick;
         self.progressed_at = cx.now.tick;
+        self.doubt.proved(cx.now.tick);
         self.watch(cx);
         self.open_stream(cx);
         match (&self.at, &self.row.traversal) {
@@ -333,6 +343,16 @@ impl Mirror {
         self.state = State::Stopped;
     }
 
+    /// What the server failed to answer several times in a row. Then nobody knows what is there.
+    pub fn unanswered(&self) -> Option<String> {
+        match self.front().filter(|_| matches!(self.state, State::Walking { .. })) {
+            Some(dir) if self.page_tries >= UNANSWERED => Some(format!("the listing of {dir}")),
+            _ if self.stream.is_open() => None,
+            _ if self.feed_tries >= UNANSWERED => Some(String::from("the feed")),
+            _ => None,
+        }
+    }
+
     /// Everything that is known was placed and sealed, or durably set aside.
     pub fn completed(&mut self, cx: &mut Cx<'_>, in_step_at: Option<Wall>) {
         if self.row.complete && in_step_at.is_none() {
@@ -430,6 +450,7 @@ impl Mirror {
         self.at = None;
         self.sealing = None;
         self.at_tip = false;
+        self.doubt.proved(cx.now.tick);
         self.change(cx, |row| {
             row.epoch += 1;
             row.replay = None;

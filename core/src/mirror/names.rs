@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 use super::Mirror;
 use crate::decision::Decision;
 use crate::engine::Cx;
-use crate::path::{PathError, RemotePath, Shown};
+use crate::path::{PathError, RemotePath, Shown, stays_home};
 use crate::row::{Of, RefusedRow, Value};
 
 /// Names that are remembered as refused. More are still refused, but not told apart.
@@ -18,7 +18,8 @@ const REFUSED_MAX: usize = 10_000;
 pub(super) enum Name {
     /// A file that belongs here.
     Good(RemotePath),
-    /// Outside of the remote directory that is mirrored, or in a control directory.
+    /// Outside of the remote directory that is mirrored, in a control directory, or of what
+    /// never travels.
     Foreign,
     /// It can not be placed. `first`: it was not met before in this traversal.
     Refused { first: bool },
@@ -31,8 +32,10 @@ impl Mirror {
             return Name::Refused { first: false };
         }
         match RemotePath::parse(name) {
-            Ok(path) if path.is_below(&self.config.base) => Name::Good(path),
-            Ok(_) => Name::Foreign,
+            Ok(path) => match path.below(&self.config.base) {
+                Some(relative) if !stays_home(relative) => Name::Good(path),
+                _ => Name::Foreign,
+            },
             // A control directory of another mirror is no trouble of this one.
             Err(PathError::Control) => Name::Foreign,
             Err(why) => {

@@ -27,6 +27,7 @@ impl Mirror {
             feed_tries,
             losses,
             at_tip,
+            doubt,
             sealing,
             frontier,
             dirs,
@@ -54,6 +55,7 @@ impl Mirror {
         }
         self.print_state(print, state, durable);
         print.plain(&(at, feed_from, feed_tries, losses, at_tip));
+        doubt.print(print);
         print.maybe(sealing.as_ref(), |print, (position, replay)| {
             print.plain(position);
             print.maybe(*replay, |print, from| origin.ordinal(print, from));

@@ -150,6 +150,7 @@ impl Mirror {
                 let at = Ordinal { epoch: self.row.epoch, n };
                 self.at = Some(Position::After(id));
                 self.progress += 1;
+                self.doubt.proved(cx.now.tick);
                 files.seals.want_soon(cx.now.tick);
                 let path = self.event(cx, files, event, at);
                 match (path, inline) {
@@ -161,7 +162,13 @@ impl Mirror {
                 }
                 return;
             }
-            _ => self.poll_soon(cx),
+            (_, last) => {
+                // Before the first look at the feed nobody knows where it is.
+                if last.is_some() && self.at_tip {
+                    self.doubt.heard_of(id);
+                }
+                self.poll_soon(cx);
+            }
         }
         if let Some(got) = inline {
             files.drop_blob(cx, got.blob);

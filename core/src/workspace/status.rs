@@ -13,7 +13,7 @@ use crate::id::UnitId;
 use crate::mirror::State;
 use crate::mirror::stream::Stream;
 use crate::status::{
-    Bootstrap, Circuit, Listener, Listening, Outbox, Phase, Verdict, WorkspaceStatus,
+    Bootstrap, Circuit, Heard, Listener, Listening, Outbox, Phase, Verdict, WorkspaceStatus,
 };
 use crate::time::{Ms, Now};
 use crate::timers::{Wake, Why};
@@ -55,6 +55,8 @@ impl Workspace {
         } else if self.mirror.row.stalls > 0 {
             let reason = "the server answers, but nothing moves";
             (Verdict::Degraded, format!("{reason} ({} times)", self.mirror.row.stalls))
+        } else if let Some(reason) = self.unanswered(now, engine) {
+            (Verdict::Degraded, reason)
         } else if self.files.disk_paused().is_some() {
             (Verdict::Degraded, String::from("the disk is full or read-only"))
         } else if aside > 0 {
@@ -114,6 +116,18 @@ impl Workspace {
             counters: engine.counters.get(&unit).cloned().unwrap_or_default(),
             outbox: self.outbox(),
         }
+    }
+
+    /// Nobody knows what the server has now.
+    fn unanswered(&self, now: Now, engine: &Engine) -> Option<String> {
+        let open = self.circuit(now, engine).open;
+        let what = self.mirror.unanswered().or_else(|| open.then(|| "every request".into()))?;
+        let Heard { answered_at, trouble, .. } = &self.ears.heard;
+        let since = answered_at.map_or(String::from("not since the start"), |at| {
+            format!("last {} ago", Ms(now.wall.0.saturating_sub(at.0)))
+        });
+        let why = trouble.as_ref().map(|trouble| format!(": {}", trouble.why)).unwrap_or_default();
+        Some(format!("the server does not answer {what} ({since}){why}"))
     }
 
     fn outbox(&self) -> Outbox {
@@ -250,6 +264,9 @@ impl Workspace {
             0 => {}
             1 => waits.push(String::from("a person: 1 write could not be delivered")),
             dead => waits.push(format!("a person: {dead} writes could not be delivered")),
+        }
+        if let Some(what) = self.mirror.unanswered() {
+            waits.push(format!("an answer to {what}"));
         }
         if waits.is_empty() {
             waits.push(String::from("the tip of the feed"));

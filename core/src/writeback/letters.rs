@@ -148,6 +148,12 @@ impl Writeback {
         if here != Some(wanted) {
             return cx.note(Decision::NothingToSend { path, command: command.clone() });
         }
+        if letter.op.is_none() && files.is_there(&path, wanted) {
+            // An earlier try arrived after all: a retry would write the same once more.
+            cx.note(Decision::LetterOver { path: path.clone(), command: command.clone() });
+            self.remove_letter(cx, command);
+            return files.may_send(cx, &path);
+        }
         cx.note(Decision::LetterAgain { path: path.clone(), command: command.clone() });
         files.resend(cx, &path);
     }

@@ -5,11 +5,14 @@
 //! that a person can take back all but the first of these.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use landfall_core::path::stays_home;
 
 /// The rules of a person, at the root.
 pub(super) const FILE: &str = ".landfallignore";
@@ -17,8 +20,8 @@ pub(super) const FILE: &str = ".landfallignore";
 /// No more of it is read.
 const FILE_MAX: u64 = 1024 * 1024;
 
-/// Directories of version control at the root never leave: half of one is worse than none.
-const NEVER: [&str; 6] = [".git", ".hg", ".svn", ".bzr", "_darcs", ".jj"];
+/// What the existing client never sends: the tools and packages of whoever works at the root.
+const CLIENT: [&str; 3] = ["/.skills", "/node_modules", "/_PERMISSIONS.md"];
 
 /// Files that editors make for themselves while they save or lock another.
 const EDITORS: [&str; 11] = [
@@ -80,13 +83,22 @@ impl Ignores {
     /// Whether a path below the root is ignored, or lies in a directory that is.
     pub fn is_ignored(&self, local: &str, is_dir: bool) -> bool {
         let Some(rules) = &self.0 else { return false };
-        let top = local.split('/').next().unwrap_or(local);
-        if NEVER.iter().any(|never| top.eq_ignore_ascii_case(never)) {
+        if stays_home(local) {
             return true;
         }
         let rules = rules.read().unwrap_or_else(PoisonError::into_inner);
         rules.matcher.matched_path_or_any_parents(local, is_dir).is_ignore()
     }
+}
+
+/// Whether a path below a mirror's root stays here as long as nobody knows it.
+///
+/// # Errors
+/// If the root can not be opened.
+pub fn stays_here(root: &Path, relative: &str) -> io::Result<bool> {
+    let ignores = Ignores::built_in();
+    ignores.read(&Dir::open_ambient_dir(root, ambient_authority())?);
+    Ok(ignores.is_ignored(relative, false))
 }
 
 fn read(root: &Dir) -> io::Result<String> {
@@ -102,7 +114,7 @@ fn read(root: &Dir) -> io::Result<String> {
 
 fn matcher(text: &str) -> Gitignore {
     let mut builder = GitignoreBuilder::new(".");
-    for line in EDITORS.into_iter().chain(text.lines()) {
+    for line in EDITORS.into_iter().chain(CLIENT).chain(text.lines()) {
         if let Err(why) = builder.add_line(None, line) {
             tracing::warn!("a line of {FILE} is no pattern and is passed over: {why}");
         }
@@ -116,7 +128,6 @@ fn matcher(text: &str) -> Gitignore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cap_std::ambient_authority;
 
     #[test]
     fn editors_and_version_control_keep_their_files() {
@@ -133,11 +144,22 @@ mod tests {
             "a.md.tmp-123",
             "a/#b#",
             ".goutputstream-X",
+            ".relayfile-mount-state.json",
+            "node_modules/x/index.js",
             "a.ts___jb_tmp___",
         ] {
             assert!(ignores.is_ignored(path, false), "{path}");
         }
-        for path in ["a.md", "sub/.git/config", ".github/x.yml", "tmp/a", "a.tmpl", "#a", "~a"] {
+        for path in [
+            "a.md",
+            "sub/.git/config",
+            "sub/node_modules/x",
+            ".github/x.yml",
+            "tmp/a",
+            "a.tmpl",
+            "#a",
+            "~a",
+        ] {
             assert!(!ignores.is_ignored(path, false), "{path}");
         }
         assert!(!Ignores::none().is_ignored(".git/config", false));
@@ -148,11 +170,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
         let ignores = Ignores::built_in();
-        std::fs::write(dir.path().join(FILE), "# mine\nbuild/\n/top\n!*.tmp\n[\n!.git\n").unwrap();
+        std::fs::write(
+            dir.path().join(FILE),
+            "# mine\nbuild/\n/top\n!*.tmp\n[\n!.git\n!node_modules\n",
+        )
+        .unwrap();
         ignores.read(&root);
         assert!(ignores.is_ignored("a/build/x/y", false) && ignores.is_ignored("build", true));
         assert!(ignores.is_ignored("top", false) && !ignores.is_ignored("a/top", false));
         assert!(!ignores.is_ignored("a.tmp", false) && ignores.is_ignored(".git", true));
+        assert!(!ignores.is_ignored("node_modules", true));
         std::fs::remove_file(dir.path().join(FILE)).unwrap();
         ignores.read(&root);
         assert!(!ignores.is_ignored("build", true) && ignores.is_ignored("a.tmp", false));

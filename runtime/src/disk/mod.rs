@@ -27,6 +27,7 @@ mod ignores;
 mod mode;
 mod names;
 mod place;
+mod pulse;
 pub mod resolve;
 mod root;
 mod scan;
@@ -38,6 +39,8 @@ mod watch;
 use crew::Crew;
 use fold::Folding;
 use ignores::Ignores;
+pub(crate) use ignores::stays_here;
+use pulse::Waiting;
 use root::Home;
 pub use stage::{Stage, Staged};
 pub use tree::hash_file;
@@ -52,6 +55,7 @@ pub struct Disk {
     /// Where bytes wait for their place.
     pub stage: Arc<Stage>,
     crew: Crew,
+    waiting: Waiting,
 }
 
 impl Disk {
@@ -80,6 +84,7 @@ impl Disk {
             home: Arc::new(home),
             stage,
             crew: Crew::default(),
+            waiting: Waiting::default(),
         })
     }
 
@@ -95,12 +100,16 @@ impl Disk {
 
     /// Carries out operations on other threads, and reports each.
     pub fn carry_out(&self, ops: Vec<(CallId, DiskOp)>, events: &UnboundedSender<Event>) {
+        self.waiting.add(ops.iter().map(|(call, _)| *call));
         for share in crew::shares(ops) {
             let (disk, events) = (self.clone(), events.clone());
             self.crew.give(move || {
+                let calls = share.iter().map(|(call, _)| *call).collect();
+                disk.waiting.take_up(calls, events.clone());
                 for (call, op) in share {
                     let outcome = disk.perform(call, op);
                     let _ = events.send(Event::Done { call, outcome });
+                    pulse::done(call);
                 }
             });
         }

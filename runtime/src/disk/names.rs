@@ -4,10 +4,14 @@
 //! gets a short name that depends on it alone: what it begins with, `~rf-`, a hash of all of
 //! it, and its extension. The existing client uses the same form. A name on the server that
 //! already looks like that is shortened too, so that no two names ever share one file.
+//!
+//! Names that a file system takes and that we would shorten are kept where somebody made them
+//! here: see [`Tree::local`](super::tree::Tree::local).
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use landfall_core::path::NAME_MAX;
 use sha2::{Digest, Sha256};
 
 /// Longer components are shortened. It leaves room for what is added to names of conflict
@@ -28,19 +32,27 @@ pub(super) fn local(path: &str) -> Cow<'_, str> {
     if path.split('/').all(|component| !must_shorten(component)) {
         return Cow::Borrowed(path);
     }
-    let short: Vec<Cow<'_, str>> = path
-        .split('/')
-        .map(|component| match must_shorten(component) {
-            true => Cow::Owned(shorten(component)),
-            false => Cow::Borrowed(component),
-        })
-        .collect();
+    let short: Vec<Cow<'_, str>> = components(path).map(|(_, here)| here).collect();
     Cow::Owned(short.join("/"))
 }
 
-/// Whether no file is here under the name that it has on the server, if it has this one.
+/// Whether a file that comes from the server with this name gets another one here.
 pub(super) fn must_shorten(component: &str) -> bool {
     component.len() > LONGEST || looks_short(component)
+}
+
+/// Whether a file of this name that somebody made here can have the same name on the server: it
+/// is not the short form of another.
+pub(super) fn may_be_ours(component: &str) -> bool {
+    component.len() <= NAME_MAX && !looks_short(component)
+}
+
+/// Each component, and its name here.
+pub(super) fn components(path: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    path.split('/').map(|component| match must_shorten(component) {
+        true => (component, Cow::Owned(shorten(component))),
+        false => (component, Cow::Borrowed(component)),
+    })
 }
 
 /// Whether a name has the form that shortening gives.

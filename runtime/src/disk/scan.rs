@@ -7,10 +7,11 @@ use landfall_core::path::RemotePath;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 
 use super::names;
+use super::pulse::beat;
 use super::tree::{Tree, is_nowhere, join};
 
 impl Tree {
-    /// What is in a directory. Names that no remote path has, those that were shortened and those
+    /// What is in a directory. Names that no remote path has, those that we shortened and those
     /// that are ignored are left out: a look finds them.
     pub fn scan(&self, dir: Option<&RemotePath>) -> io::Result<Vec<(RemotePath, Seen)>> {
         let local = dir.map(|dir| self.local(dir)).unwrap_or_default();
@@ -28,11 +29,16 @@ impl Tree {
         let readable = openat(&open, ".", flags, Mode::empty())?;
         for entry in Dir::new(readable)? {
             let entry = entry?;
+            beat();
             let Ok(name) = entry.file_name().to_str() else { continue };
-            if matches!(name, "." | "..") || names::must_shorten(name) {
+            if matches!(name, "." | "..") || !names::may_be_ours(name) {
                 continue;
             }
             let Ok(path) = RemotePath::parse(&format!("{above}/{name}")) else { continue };
+            if names::must_shorten(name) && self.local(&path) != join(&local, name) {
+                // The file of this name is here under its short one.
+                continue;
+            }
             let is_dir = entry.file_type() == FileType::Directory;
             if self.ignores.are_any() && self.ignores.is_ignored(&join(&local, name), is_dir) {
                 continue;

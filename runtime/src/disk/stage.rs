@@ -12,7 +12,7 @@ use landfall_core::id::BlobId;
 use rustix::fs::{Timespec, Timestamps};
 use sha2::{Digest, Sha256};
 
-use super::{mode, tree};
+use super::{mode, pulse, tree};
 
 /// The stage of one workspace.
 #[derive(Debug)]
@@ -142,6 +142,7 @@ impl Staged<'_> {
 impl Write for Staged<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.file.write(bytes)?;
+        pulse::beat();
         self.hasher.update(&bytes[..n]);
         self.size += n as u64;
         Ok(n)

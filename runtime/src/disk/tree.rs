@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::fold::Folding;
 use super::ignores::Ignores;
+use super::pulse::beat;
 use super::{fault, mode, names};
 
 /// Where exchanges happen, below the control directory.
@@ -42,13 +43,27 @@ impl Tree {
     /// The path below the root.
     pub fn local<'p>(&self, path: &'p RemotePath) -> Cow<'p, str> {
         let below = path.as_str().strip_prefix(self.base.as_str()).unwrap_or(path.as_str());
-        names::local(below.trim_start_matches('/'))
+        let below = below.trim_start_matches('/');
+        match names::local(below) {
+            Cow::Owned(_) => Cow::Owned(self.as_it_is_here(below)),
+            plain => plain,
+        }
     }
 
-    /// The remote path of a path below the root. `None` for what no remote path is here as, or
-    /// is here under a shorter name.
+    /// A path with names that we would shorten: where nothing has the short name, and somebody
+    /// made something here that has the long one, it is that.
+    fn as_it_is_here(&self, path: &str) -> String {
+        let is_there = |local: &str| self.root.symlink_metadata(local).is_ok();
+        names::components(path).fold(String::new(), |dir, (component, here)| {
+            let (long, short) = (join(&dir, component), join(&dir, &here));
+            let theirs = component != here && names::may_be_ours(component);
+            if theirs && !is_there(&short) && is_there(&long) { long } else { short }
+        })
+    }
+
+    /// The remote path of a path below the root. `None` for what no remote path is here as.
     pub fn remote(&self, local: &str) -> Option<RemotePath> {
-        if local.split('/').any(names::must_shorten) {
+        if !local.split('/').all(names::may_be_ours) {
             return None;
         }
         RemotePath::parse(&format!("{}/{local}", self.base)).ok()
@@ -195,6 +210,7 @@ pub fn hash_file(mut file: impl Read) -> io::Result<ContentHash> {
             0 => return Ok(ContentHash(hasher.finalize().into())),
             n => hasher.update(&buffer[..n]),
         }
+        beat();
     }
 }
 

@@ -170,8 +170,10 @@ pub(super) async fn refusal(mut response: Response) -> Refusal {
 
 /// Reads `Retry-After`: seconds or a date. One that lies in the past means now.
 pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Ms> {
-    if let Ok(seconds) = value.trim().parse::<u64>() {
-        return Some(Ms(seconds.saturating_mul(1000)));
+    let seconds = value.trim();
+    if !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit()) {
+        // One that does not fit is very long.
+        return Some(Ms(seconds.parse().unwrap_or(u64::MAX).saturating_mul(1000)));
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(Ms(date.duration_since(now).map_or(0, |left| left.as_millis() as u64)))
@@ -186,7 +188,7 @@ mod tests {
     fn retry_after_comes_in_three_kinds() {
         let now = UNIX_EPOCH + Duration::from_secs(784_111_770);
         assert_eq!(retry_after("7", now), Some(Ms::secs(7)));
-        assert_eq!(retry_after("99999999999999999999", now), None);
+        assert_eq!(retry_after("99999999999999999999", now), Some(Ms(u64::MAX)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Ms::secs(7)));
         assert_eq!(retry_after("Sun, 06 Nov 1988 08:49:37 GMT", now), Some(Ms(0)));
         assert_eq!(retry_after("soon", now), None);

@@ -168,7 +168,9 @@ impl Report {
             files_total: stored.files,
             ..WorkspaceStatus::default()
         });
-        let (mut verdict, mut reason) = verdict(told, stored, running);
+        let pid = file.and_then(|file| file.daemon).map(|daemon| daemon.pid);
+        let killed = pid.filter(|_| !running);
+        let (mut verdict, mut reason) = verdict(told, stored, running, killed);
         if running && verdict == Verdict::Ok && expiry.is_some_and(|expiry| expiry.is_over(now)) {
             verdict = Verdict::Degraded;
             reason = String::from("the credentials have expired");
@@ -179,7 +181,6 @@ impl Report {
             prevented: brake.prevented(),
             ways: ways(brake, root),
         });
-        let pid = file.and_then(|file| file.daemon).map(|daemon| daemon.pid);
         let public = Public::new(Source {
             identity: &identity,
             status: &WorkspaceStatus { verdict, reason: reason.clone(), ..status.clone() },
@@ -284,18 +285,30 @@ fn identity(seen: &Seen<'_>) -> Identity {
     identity
 }
 
-fn verdict(told: Option<&WorkspaceStatus>, stored: Stored, running: bool) -> (Verdict, String) {
+/// `killed`: the process that wrote the status file and did not come to say its last word.
+fn verdict(
+    told: Option<&WorkspaceStatus>,
+    stored: Stored,
+    running: bool,
+    killed: Option<u32>,
+) -> (Verdict, String) {
     match (told, running) {
         (Some(status), true) => (status.verdict, status.reason.clone()),
         (Some(status), false) if status.verdict == Verdict::Halted => {
             (Verdict::Halted, status.reason.clone())
         }
-        (Some(status), false) if status.in_step => {
-            (Verdict::Ok, String::from("in step when it last ran; not running now"))
-        }
-        (Some(_), false) => {
-            (Verdict::Degraded, String::from("not running, and not in step when it last ran"))
-        }
+        (Some(status), false) => match killed {
+            Some(pid) => {
+                let gone = format!("process {pid} kept it and is gone without a word");
+                (Verdict::Degraded, format!("{gone}; a start goes on where it was"))
+            }
+            None if status.in_step => {
+                (Verdict::Ok, String::from("in step when it last ran; not running now"))
+            }
+            None => {
+                (Verdict::Degraded, String::from("not running, and not in step when it last ran"))
+            }
+        },
         (None, _) if stored.held > 0 => {
             let held = stored.held;
             (Verdict::Halted, format!("the brake `max-delete` is on: {held} deletes are held"))

@@ -27,7 +27,7 @@ mod why;
 pub use judge::Report;
 pub(crate) use judge::quoted;
 pub use why::why;
-pub(crate) use why::{look, remote_path};
+pub(crate) use why::{look, remote_path, stays_here};
 
 /// The schema of the status in JSON, and of the status file.
 pub const SCHEMA: &str = "landfall.status/1";
@@ -52,6 +52,11 @@ pub enum ReportError {
     /// Nothing is known of the path.
     #[error("nothing is known of {0}: the server has not shown such a file, and none was placed")]
     Unknown(String),
+    /// The path stays here.
+    #[error(
+        "{0} stays here: `.landfallignore`, or what is never sent, names it. It is not looked at and not sent"
+    )]
+    Ignored(String),
 }
 
 impl ReportError {

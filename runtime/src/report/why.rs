@@ -6,13 +6,13 @@ use landfall_core::files::entry::{Entry, Hold, Local, Ordinal, Remote, Stamp, Ve
 use landfall_core::files::plan::plan;
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{CallId, UnitId};
-use landfall_core::path::{CONTROL_DIR, RemotePath};
+use landfall_core::path::{CONTROL_DIR, RemotePath, Shown};
 use landfall_core::row::{Row, StoredRow, Value};
 use landfall_core::time::Wall;
 
 use super::file::{self, Identity};
 use super::{ReportError, rfc3339};
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 use crate::{roots, store};
 
 /// Says what is known of a path and what will happen to it.
@@ -37,7 +37,10 @@ pub fn why(root: &Path, name: &str) -> Result<String, ReportError> {
             Value::Entry(_, row) => Some(row),
             _ => None,
         })
-        .ok_or_else(|| ReportError::Unknown(path.to_string()))?;
+        .ok_or_else(|| match stays_here(root, base, &path) {
+            true => ReportError::Ignored(path.to_string()),
+            false => ReportError::Unknown(path.to_string()),
+        })?;
     let mut entry = Entry::from_row(row);
     let known = entry.proof.as_ref().map(|proof| (proof.hash, proof.stamp));
     entry.local = look(root, base, &path, known);
@@ -55,10 +58,46 @@ pub fn why(root: &Path, name: &str) -> Result<String, ReportError> {
         }
         text += "\n";
     }
+    text += &on_its_way(&db, &path)?;
     let past = store::read_kind(&db, "mirror")?.iter().find_map(told_past_from);
     if past.is_some_and(|from| entry.waits_for_tip(from)) && action.follows_remote() {
         text += "waits:  the feed was lost and tells its past; nothing follows from that before \
                  its newest event\n";
+    }
+    Ok(text)
+}
+
+/// What goes from here to the server, and what came back.
+fn on_its_way(db: &Path, path: &RemotePath) -> Result<String, ReportError> {
+    let mut text = String::new();
+    for kind in ["intent", "receipt", "letter"] {
+        for row in store::read_kind(db, kind)? {
+            text += &match Row::decode(&row).map(|row| row.value) {
+                Ok(Value::Intent(of, row)) if of == *path => {
+                    let tried = match row.failures {
+                        0 => String::new(),
+                        1 => String::from(", refused once and tried again"),
+                        n => format!(", refused {n} times and tried again"),
+                    };
+                    format!("sends:  since {}{tried}\n", rfc3339(row.made))
+                }
+                Ok(Value::Receipt(_, row)) if row.path == *path => {
+                    let (op, at) = (Shown(&row.op.0), rfc3339(row.accepted));
+                    format!("sent:   accepted at {at} as {op}, and the server still works on it\n")
+                }
+                Ok(Value::Letter(command, row)) if row.path == *path => {
+                    let command = Shown(&command.0);
+                    format!(
+                        "dead:   given up at {} after {} tries (status {}); \
+                         landfall writeback show {command}\n",
+                        rfc3339(row.at),
+                        row.attempts,
+                        row.status
+                    )
+                }
+                _ => continue,
+            };
+        }
     }
     Ok(text)
 }
@@ -69,6 +108,11 @@ fn told_past_from(row: &StoredRow) -> Option<Ordinal> {
         Value::Mirror(row) => row.replay,
         _ => None,
     }
+}
+
+/// Whether a path that nobody knows yet is not looked at and not sent.
+pub(crate) fn stays_here(root: &Path, base: &str, path: &RemotePath) -> bool {
+    path.below(base).is_some_and(|below| disk::stays_here(root, below).unwrap_or(false))
 }
 
 /// What is at a path now. With `known`, its stamp may prove that.

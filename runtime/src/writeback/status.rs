@@ -38,6 +38,9 @@ pub struct WritebackStatus {
     oldest_pending_at: Option<String>,
     invalid_records: Vec<Invalid>,
     unreadable_rows: u64,
+    /// Brakes that are on, in words: what they hold is not sent before a person decides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    halts: Vec<String>,
 }
 
 impl WritebackStatus {
@@ -47,8 +50,12 @@ impl WritebackStatus {
         let made = view.intents.iter().map(|(_, row)| row.made);
         let accepted = view.receipts.values().map(|row| row.accepted);
         let dead_lettered = view.dead();
-        let needs_person =
-            !dead_lettered.is_empty() || !view.invalid.is_empty() || view.unreadable > 0;
+        let brakes = view.brakes.iter();
+        let halts = brakes.map(|brake| format!("{}: {}", brake.name(), brake.seen())).collect();
+        let needs_person = !dead_lettered.is_empty()
+            || !view.invalid.is_empty()
+            || view.unreadable > 0
+            || !view.brakes.is_empty();
         Self {
             schema: SCHEMA,
             workspace_id: view.identity.workspace_id.clone(),
@@ -65,6 +72,7 @@ impl WritebackStatus {
             oldest_pending_at: made.chain(accepted).min().map(rfc3339),
             invalid_records: view.invalid.clone(),
             unreadable_rows: view.unreadable,
+            halts,
         }
     }
 
@@ -98,6 +106,9 @@ impl WritebackStatus {
                 text += &format!("{n} {what}\n");
             }
         }
+        for halt in &self.halts {
+            text += &format!("brake: {halt}; the ways on: landfall status\n");
+        }
         for Invalid { name, why } in &self.invalid_records {
             text += &format!("invalid dead-letter record {name}: {}\n", Shown(why));
         }
@@ -108,7 +119,7 @@ impl WritebackStatus {
             }
             let (op, dir) = (quoted(&first.op_id), quoted(&self.local_root));
             text += &format!("\nwhy: landfall writeback show {op} --local-dir {dir}\n");
-        } else if self.failed == 0 && self.invalid_records.is_empty() {
+        } else if self.failed == 0 && self.invalid_records.is_empty() && self.halts.is_empty() {
             text += "no failures\n";
         }
         text

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use landfall_core::brake::Brake;
 use landfall_core::effect::Change;
 use landfall_core::files::entry::{Hold, Ordinal, Remote, Unsent};
 use landfall_core::hash::ContentHash;
@@ -194,6 +195,15 @@ fn what_fails_without_being_dead_needs_nobody() {
     let json = mirror.json();
     assert_eq!((&json["pending"], &json["failed"]), (&1.into(), &3.into()));
     insta::assert_snapshot!("failing", mirror.text());
+}
+
+#[test]
+fn deletes_that_a_brake_holds_need_a_person() {
+    let brake = Brake::MaxUnlink { deletes: 30, allowed: 10, known: 40 };
+    let view = View { brakes: vec![brake], ..Mirror::with(Vec::new()).kept().view() };
+    let status = WritebackStatus::new(&view);
+    assert_eq!(status.code(), 3);
+    assert!(status.text().contains("brake: max-local-delete: "), "{}", status.text());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use landfall_core::brake::Brake;
 use landfall_core::files::entry::{Hold, Unsent};
 use landfall_core::files::plan::SyncMode;
 use landfall_core::id::CommandId;
@@ -40,6 +41,8 @@ pub struct View {
     pub unreadable: u64,
     /// Files beside the dead letters that are none.
     pub invalid: Vec<Invalid>,
+    /// Brakes that were on when the mount last told of itself: they hold writes, or deletes.
+    pub brakes: Vec<Brake>,
 }
 
 impl View {
@@ -62,7 +65,10 @@ impl View {
         }
         let marker = roots::marker(root);
         view.is_mirror = is_there || marker.is_some();
-        let told = file::read(root).map(|file| file.identity);
+        let mut told = file::read(root);
+        let status = told.as_mut().and_then(|file| file.landfall.take());
+        view.brakes = status.map(|status| status.brakes).unwrap_or_default();
+        let told = told.map(|file| file.identity);
         view.identity = told.filter(|told| !told.workspace_id.is_empty()).unwrap_or_else(|| {
             let known = marker.map(|marker| (marker.workspace, marker.base));
             let (workspace_id, remote_root) = known.unwrap_or((String::new(), "/".into()));

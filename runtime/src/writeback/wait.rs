@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::orders::{Orders, Wish};
 use super::tell::TellError;
 use crate::lock::Lock;
-use crate::report::{ReportError, file, look, quoted, remote_path};
+use crate::report::{ReportError, file, look, quoted, remote_path, stays_here};
 use crate::store::{self, StoreError};
 use crate::{clock, exit};
 
@@ -74,6 +74,9 @@ pub async fn wait(root: &Path, path: Option<&str>, timeout: Ms) -> Result<(Strin
         Some(path) => {
             let told = file::read(root).map(|file| file.identity).unwrap_or_default();
             let path = remote_path(root, &told.remote_root, path)?;
+            if stays_here(root, &told.remote_root, &path) && !is_known(root, &path)? {
+                return Err(ReportError::Ignored(path.to_string()).into());
+            }
             give(&Wish::Look { path: path.clone() })?;
             loop {
                 match waits_for(root, &told.remote_root, &path) {
@@ -116,6 +119,12 @@ fn waits(root: &Path) -> String {
     let mut lines: Vec<String> = others.collect();
     lines.insert(0, reason);
     lines.into_iter().map(|line| format!("{}\n", Shown(&line))).collect()
+}
+
+/// What is known is kept in step, whatever its name.
+fn is_known(root: &Path, path: &RemotePath) -> Result<bool, ReportError> {
+    let db = root.join(CONTROL_DIR).join(store::FILE);
+    Ok(store::read_kind(&db, "entry")?.iter().any(|row| row.key == path.as_str()))
 }
 
 /// What a path waits for: its bytes here have to be those that both sides are known to have,

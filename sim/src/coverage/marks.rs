@@ -51,6 +51,7 @@ marks! {
     LostUnknown = "decision: feed lost, cursor unknown";
     LostAgain = "decision: feed lost, started again";
     LostForbidden = "decision: feed lost, forbidden";
+    LostSilent = "decision: feed lost, silent";
     StreamOpen = "decision: the stream opens";
     StreamDown = "decision: the stream is down";
     FilesFirst = "decision: files first";
@@ -183,6 +184,7 @@ impl Mark {
             Decision::FeedLost { why: FeedLoss::CursorUnknown } => Mark::LostUnknown,
             Decision::FeedLost { why: FeedLoss::StartedAgain } => Mark::LostAgain,
             Decision::FeedLost { why: FeedLoss::Forbidden } => Mark::LostForbidden,
+            Decision::FeedLost { why: FeedLoss::Silent } => Mark::LostSilent,
             Decision::StreamOpen => Mark::StreamOpen,
             Decision::StreamDown { .. } => Mark::StreamDown,
             Decision::FilesFirst => Mark::FilesFirst,

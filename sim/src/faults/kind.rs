@@ -94,6 +94,10 @@ kinds! {
     CursorUnknown = "cursor-unknown", 4_000;
     /// An unknown cursor starts again at the oldest event.
     FeedRestarts = "feed-restarts", 4_000;
+    /// The server forgets all but its newest event: older cursors get an empty page, for good.
+    CursorSilent = "cursor-silent", 1_500;
+    /// A page of the feed is shorter than it was asked for, and not the last.
+    FeedShort = "feed-short", 30_000;
     /// `desc` is answered with the oldest event.
     OldestTip = "oldest-tip", 60_000;
     /// Every cursor is unknown for ten minutes, also the one that was handed out just now. One

@@ -4,6 +4,7 @@
 //! commits and operations of the disk there are; and, over whole days, how often everything is
 //! listed. What the machine could not know yet when the world healed has some time to arrive.
 
+use landfall_core::decision::{Decision, FeedLoss};
 use landfall_core::effect::{DiskOp, Effect, Request};
 use landfall_core::event::{Event, Part};
 use landfall_core::id::CallId;
@@ -83,6 +84,11 @@ impl Idle {
     }
 
     pub(super) fn wanted(&mut self, now: Tick, effect: &Effect) -> Ruling {
+        if let Effect::Note { decision: Decision::FeedLost { why: FeedLoss::Silent }, .. } = effect
+        {
+            // Only now it was found out that the server does not know the cursor any more.
+            self.busy();
+        }
         if self.since.is_none() || now < self.begun {
             return Ok(0);
         }

@@ -1,4 +1,5 @@
-//! Nothing outside of the root, and nothing below a control directory, is ever touched.
+//! Nothing outside of the root, and nothing below a control directory or in a history, is ever
+//! touched.
 //!
 //! The names are judged here by themselves, letter by letter, because the type that proves them
 //! harmless is part of what is judged.
@@ -27,6 +28,10 @@ pub(super) fn wanted(effect: &Effect) -> Ruling {
             _ => continue,
         };
         return Err(wrong(path.as_str(), why));
+    }
+    let top = rest.split('/').next().unwrap_or(rest).replace('\u{200c}', "");
+    if top.eq_ignore_ascii_case(".git") {
+        return Err(wrong(path.as_str(), "lies in the history of the directory"));
     }
     Ok(1)
 }

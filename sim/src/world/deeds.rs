@@ -122,7 +122,16 @@ impl World {
             format!("{long}{n}"),
             "/".to_owned(),
         ];
-        let name = names[bits as usize % names.len()].clone();
+        // Whoever writes there can run programs here.
+        let history = [
+            format!("/.git/hooks/post-checkout-{n}"),
+            format!("/.GIT/config-{n}"),
+            format!("/.g\u{200c}it/config-{n}"),
+        ];
+        let name = match bits >> 32 & 3 {
+            0 => history[bits as usize % history.len()].clone(),
+            _ => names[bits as usize % names.len()].clone(),
+        };
         if self.server.hostile().contains(&name) {
             return;
         }

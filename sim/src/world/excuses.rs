@@ -33,9 +33,13 @@ impl World {
     /// a listing may show the directory only, or beside it. Control directories are nobody's
     /// business.
     pub fn unplaceable(&self) -> RangeInclusive<u64> {
-        let is_control =
-            |name: &&String| name.split('/').any(|part| part.eq_ignore_ascii_case(CONTROL_DIR));
-        let names = self.server.hostile().iter().filter(|name| !is_control(name));
+        // What belongs to a control directory or a history is nobody's trouble.
+        let is_foreign = |name: &&String| {
+            let history = name.replace('\u{200c}', "").to_ascii_lowercase();
+            history.starts_with("/.git/")
+                || name.split('/').any(|part| part.eq_ignore_ascii_case(CONTROL_DIR))
+        };
+        let names = self.server.hostile().iter().filter(|name| !is_foreign(name));
         let (deep, flat): (Vec<_>, Vec<_>) = names.partition(|name| name.split('/').count() > 4);
         let (deep, flat) = (deep.len() as u64, flat.len() as u64);
         flat + deep.min(1)..=flat + 2 * deep

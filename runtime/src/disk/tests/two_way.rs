@@ -41,3 +41,31 @@ fn a_scan_of_a_mirror_that_is_written_leaves_out_what_stays_here() {
     assert_eq!(names(&two_way), ["/.landfallignore", "/a.md"]);
     assert_eq!(names(&lab.disk).len(), 5);
 }
+
+#[test]
+fn a_long_name_that_a_person_made_is_kept_and_one_of_the_server_is_shortened() {
+    let mut lab = Lab::new();
+    let (ours, theirs) = (format!("/{}.md", "o".repeat(240)), format!("/{}.md", "t".repeat(240)));
+    lab.write(&ours, "ours");
+    lab.place(&theirs, "theirs", None, false);
+    assert!(!lab.file(&theirs).exists());
+    let Outcome::Ok(Answer::Scanned(seen)) = lab.perform(DiskOp::Scan { dir: None }) else {
+        panic!("it can be scanned")
+    };
+    assert_eq!(seen.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), [&ours]);
+    // What is looked at, replaced and copied is the file that the person made.
+    lab.place(&ours, "newer", Some("ours"), false);
+    assert_eq!(lab.read(&ours), "newer");
+    // A file of the server keeps its short name, whatever is made beside it.
+    lab.write(&theirs, "somebody's");
+    let look = DiskOp::Look { path: remote(&theirs), known: None, writable: None };
+    let Outcome::Ok(Answer::Looked(Found::File { hash: found, .. })) = lab.perform(look) else {
+        panic!("it is here")
+    };
+    assert_eq!(found, hash("theirs"));
+    // A directory is no different.
+    let dir = "d".repeat(230);
+    lab.write(&format!("/{dir}/a.md"), "a");
+    lab.place(&format!("/{dir}/b.md"), "b", None, false);
+    assert_eq!(lab.read(&format!("/{dir}/b.md")), "b");
+}

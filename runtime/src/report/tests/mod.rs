@@ -69,7 +69,12 @@ impl Case {
         self
     }
 
+    /// It ended, and said its last word.
     fn dead(self) -> Self {
+        self.killed().with(|case| case.file.as_mut().unwrap().daemon = None)
+    }
+
+    fn killed(self) -> Self {
         self.with(|case| case.running = false)
     }
 

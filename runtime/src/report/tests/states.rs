@@ -201,6 +201,13 @@ fn a_mount_that_ended_in_step_is_ok_and_nothing_listens() {
 }
 
 #[test]
+fn a_mount_that_was_killed_is_degraded() {
+    let case = Case::told(in_step()).killed();
+    assert_eq!(case.decided().0, Verdict::Degraded);
+    assert!(case.text().contains("process 4711 kept it and is gone"), "{}", case.text());
+}
+
+#[test]
 fn a_mount_that_ended_with_work_left_is_degraded() {
     let case = Case::told(bootstrapping()).dead();
     assert_eq!(case.decided(), (Verdict::Degraded, 3, "bootstrapping".into()));

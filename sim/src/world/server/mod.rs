@@ -58,6 +58,8 @@ pub struct Server {
     pub wrote: Vec<Wrote>,
     /// The newest feed position that was handed out. Nothing older is ever listed.
     handed: u64,
+    /// Cursors before this are forgotten without a word.
+    forgotten: u64,
 }
 
 /// Who asks, for the addresses of faults.
@@ -90,6 +92,7 @@ impl Server {
             hostile: BTreeSet::new(),
             wrote: Vec::new(),
             handed: 0,
+            forgotten: 0,
         }
     }
 
@@ -219,6 +222,12 @@ impl Server {
             limit: Some(limit),
             direction: Direction::Ascending,
         };
+        if after.is_some() && strikes(plan, Kind::CursorSilent, asked).is_some() {
+            self.forgotten = self.remote.tip();
+        }
+        if self.forgets(after) {
+            return Ok(Answer::Events { events: Vec::new(), next: None });
+        }
         let slot = (asked.at.0 / Ms::mins(10).0) as u32;
         let never = plan.strikes(Kind::CursorNever, slot, 0).is_some();
         let forgot = match (after, strikes(plan, Kind::CursorUnknown, asked)) {
@@ -233,12 +242,21 @@ impl Server {
             Some(forgot) => self.remote.events_forgotten(&query, forgot)?,
             None => self.remote.events(&query)?,
         };
+        if let Some(bits) = strikes(plan, Kind::FeedShort, asked) {
+            page.events.truncate(1 + bits as usize % 4);
+            page.next_cursor = page.events.last().map(|event| event.event_id.clone());
+        }
         let last = page.events.last().and_then(|event| EventId(event.event_id.clone()).number());
         self.handed = self.handed.max(last.unwrap_or(0));
         if !self.shape.hashes {
             page.events.iter_mut().for_each(|event| event.content_hash = None);
         }
         Ok(Answer::Events { events: page.events, next: page.next_cursor })
+    }
+
+    /// Whether what follows this event is not known any more.
+    fn forgets(&self, after: Option<&EventId>) -> bool {
+        after.and_then(EventId::number).is_some_and(|n| n < self.forgotten)
     }
 
     fn stream(
@@ -254,7 +272,11 @@ impl Server {
         }
         let now = self.remote.tip() + 1;
         let next = match after.and_then(EventId::number) {
-            Some(n) if strikes(plan, Kind::StreamForgets, asked).is_none() => n + 1,
+            Some(n)
+                if !self.forgets(after) && strikes(plan, Kind::StreamForgets, asked).is_none() =>
+            {
+                n + 1
+            }
             _ => now,
         };
         let pieces = vec![Piece::Part(Part::Opened)];

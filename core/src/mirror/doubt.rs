@@ -1,0 +1,97 @@
+//! A feed that says nothing may have nothing to say, or may not know our cursor any more: after
+//! a restore from a backup or a compaction some servers answer an empty page, for ever.
+//!
+//! So where the stream tells of an event that the feed does not tell, and where nothing came for
+//! a while in place of a look at the feed, its newest event is compared with ours.
+
+use crate::fingerprint::Print;
+use crate::id::EventId;
+use crate::row::Position;
+use crate::time::{Ms, Tick};
+
+/// Between two comparisons of a feed that says nothing.
+const EVERY: Ms = Ms::mins(10);
+
+/// Empty pages in a row, although there is more, after which the feed is lost. The delays
+/// between them add up to a minute: a replica may lag.
+const SILENCES: u32 = 6;
+
+/// See the [module](self).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Doubt {
+    /// The newest event that somebody told of.
+    beyond: Option<EventId>,
+    /// Empty pages in a row since.
+    silences: u32,
+    /// When the feed last told something, or had the newest event that we have.
+    proven: Tick,
+    pub asking: Asking,
+}
+
+/// What the feed is asked for, in place of what follows our event.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) enum Asking {
+    /// For that.
+    #[default]
+    Nothing,
+    /// For its newest event.
+    Newest,
+    /// For what follows the event that it called its newest, and that is older than ours.
+    After(EventId),
+}
+
+impl Doubt {
+    /// The feed told something, or has nothing that we do not have.
+    pub fn proved(&mut self, now: Tick) {
+        (self.beyond, self.silences, self.proven) = (None, 0, now);
+    }
+
+    /// The next comparison is not before the time for it comes again.
+    pub fn put_off(&mut self, now: Tick) {
+        self.proven = now;
+    }
+
+    /// Somebody told of an event beyond ours.
+    pub fn heard_of(&mut self, event: EventId) {
+        self.beyond = Some(event);
+    }
+
+    /// Events came, up to this one. Answers whether there is more.
+    pub fn told(&mut self, now: Tick, at: Option<&Position>) -> bool {
+        let numbers = match (&self.beyond, at) {
+            (Some(beyond), Some(Position::After(at))) => beyond.number().zip(at.number()),
+            _ => None,
+        };
+        if numbers.is_some_and(|(beyond, at)| at < beyond) {
+            self.silences = 0;
+            return true;
+        }
+        self.proved(now);
+        false
+    }
+
+    /// An empty page came. Answers how often in a row, if there is more; else the next look may
+    /// be a comparison.
+    pub fn silence(&mut self, now: Tick) -> Option<u32> {
+        if self.beyond.is_none() {
+            if now >= self.proven + EVERY {
+                self.asking = Asking::Newest;
+            }
+            return None;
+        }
+        self.silences = self.silences.saturating_add(1);
+        Some(self.silences)
+    }
+
+    /// Whether so many silences are too many.
+    pub fn is_lost(silences: u32) -> bool {
+        silences >= SILENCES
+    }
+
+    /// For the [fingerprint](crate::fingerprint).
+    pub fn print(&self, print: &mut Print) {
+        let Self { beyond, silences, proven, asking } = self;
+        print.plain(&(beyond, silences, asking));
+        print.since(*proven);
+    }
+}

@@ -1,0 +1,139 @@
+//! A feed that does not say all, or says it oddly.
+mod lab;
+use lab::*;
+use landfall_core::event::{Answer, Outcome, Part};
+use landfall_core::id::EventId;
+use landfall_core::time::Ms;
+use landfall_core::wire::FeedEvent;
+
+fn events(events: Vec<FeedEvent>, next: Option<&str>) -> Outcome {
+    Outcome::Ok(Answer::Events { events, next: next.map(String::from) })
+}
+
+/// Answers every look at the feed with an empty page, until it is asked for its newest event or
+/// the time is up.
+fn silent_until_compared(lab: &mut Lab, time: Ms) -> bool {
+    for _ in 0..time.0 / 1000 {
+        if lab.asked.iter().any(|(_, request)| show(request) == "tip") {
+            return true;
+        }
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(1));
+    }
+    false
+}
+
+#[test]
+fn a_quiet_feed_is_compared_with_its_newest_event_now_and_then() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    let looks = lab.sent("events");
+    assert!(silent_until_compared(&mut lab, Ms::mins(12)), "{}", lab.story);
+    assert!(lab.sent("events") > looks + 10, "in place of a look, not with each");
+    lab.answer("tip", tip(100));
+    lab.wait(Ms::mins(1));
+    assert!(lab.status().in_step && !lab.told("the feed was lost"), "{}", lab.story);
+}
+
+#[test]
+fn a_feed_that_keeps_silent_about_news_is_lost() {
+    // The server was restored, or compacted its history: nothing follows our cursor for ever.
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    assert!(silent_until_compared(&mut lab, Ms::mins(12)));
+    lab.answer("tip", tip(140));
+    lab.wait(Ms(1));
+    assert!(silent_until_compared(&mut lab, Ms::mins(3)), "{}", lab.story);
+    assert!(lab.told("it tells nothing after our cursor, and there is more"), "{}", lab.story);
+    lab.answer("tip", tip(140));
+    lab.page(&[listed("/a", 1), listed("/b", 2)], None, Some(2));
+    lab.read("/b", 2);
+    lab.quiet_feed();
+    lab.wait(Ms::secs(5));
+    assert!(lab.status().in_step && lab.disk.contains_key("/b"), "{}", lab.story);
+}
+
+#[test]
+fn an_event_of_the_stream_that_the_feed_does_not_tell_is_found_out() {
+    let mut lab = Lab::streaming_in_step_with(&[("/a", 1)]);
+    let call = lab.request("stream");
+    lab.part(call, Part::Opened);
+    lab.quiet_feed();
+    lab.part(call, Part::Event { event: updated(105, "/a", 2), inline: None });
+    for _ in 0..120 {
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(1));
+    }
+    assert!(lab.told("it tells nothing after our cursor, and there is more"), "{}", lab.story);
+}
+
+#[test]
+fn a_history_that_is_shorter_now_is_another() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    assert!(silent_until_compared(&mut lab, Ms::mins(12)));
+    lab.answer("tip", tip(40));
+    lab.wait(Ms(1));
+    lab.answer("events after evt_40", no_events());
+    lab.wait(Ms(1));
+    assert!(lab.told("it began again at an older event"), "{}", lab.story);
+}
+
+#[test]
+fn a_server_that_answers_with_its_oldest_event_is_believed_to_have_a_newer_one() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    assert!(silent_until_compared(&mut lab, Ms::mins(12)));
+    lab.answer("tip", tip(1));
+    lab.wait(Ms(1));
+    lab.answer("events after evt_1", events(vec![updated(2, "/x", 3)], Some("evt_2")));
+    lab.quiet_feed();
+    lab.wait(Ms::mins(1));
+    assert!(lab.status().in_step && !lab.told("the feed was lost"), "{}", lab.story);
+    assert_eq!(lab.status().files_total, 1, "what was asked for to compare is not taken in");
+}
+
+#[test]
+fn a_server_that_can_not_tell_its_newest_event_is_not_asked_again_at_once() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    assert!(silent_until_compared(&mut lab, Ms::mins(12)));
+    lab.answer("tip", refused(400, "bad_request", "unknown parameter: direction"));
+    assert!(!silent_until_compared(&mut lab, Ms::mins(9)), "{}", lab.story);
+    assert!(lab.status().in_step && !lab.told("the feed was lost"), "{}", lab.story);
+}
+
+#[test]
+fn a_short_page_is_not_the_tip_where_the_newest_event_is_known() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    assert!(silent_until_compared(&mut lab, Ms::mins(12)));
+    lab.answer("tip", tip(102));
+    lab.wait(Ms(1));
+    lab.answer("events after evt_100", events(vec![updated(101, "/b", 2)], Some("evt_101")));
+    lab.wait(Ms(1));
+    lab.answer("events after evt_101", events(vec![updated(102, "/c", 3)], Some("evt_102")));
+    lab.read("/b", 2);
+    lab.read("/c", 3);
+    lab.wait(Ms::secs(3));
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+#[test]
+fn an_event_that_lacks_everything_holds_up_nothing() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    let nameless = FeedEvent { path: String::new(), ..updated(101, "/b", 2) };
+    let torn = FeedEvent { event_id: String::new(), ..nameless.clone() };
+    let all = vec![torn.clone(), nameless, updated(102, "/c", 3)];
+    lab.answer("events after evt_100", events(all, None));
+    lab.read("/c", 3);
+    lab.wait(Ms::secs(3));
+    assert_eq!((lab.status().files_done, lab.status().refused_names), (2, 1), "{}", lab.story);
+    // One that nobody can go on from is not asked for in a storm.
+    lab.wait(Ms::secs(40));
+    let before = lab.sent("events");
+    for _ in 0..60 {
+        if lab.asked.iter().any(|(_, request)| show(request).starts_with("events")) {
+            lab.answer("events", events(vec![torn.clone()], Some("evt_102")));
+        }
+        lab.wait(Ms::secs(1));
+    }
+    assert!(lab.sent("events") < before + 12, "{}", lab.story);
+    let last = EventId("evt_102".into());
+    assert_eq!(lab.mirror_row().position, Some(landfall_core::row::Position::After(last)));
+}

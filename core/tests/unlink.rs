@@ -1,0 +1,201 @@
+//! What people delete here is deleted there, once it is sure, and does not come back.
+mod lab;
+use lab::*;
+use landfall_core::event::{Answer, Hint, Outcome, Part};
+use landfall_core::fault::{Blame, Fault};
+use landfall_core::id::EventId;
+use landfall_core::path::RemotePath;
+use landfall_core::row::Position;
+use landfall_core::time::Ms;
+
+#[test]
+fn a_delete_is_sent_after_two_looks() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.deletes("/a");
+    lab.wait(Ms(900));
+    assert_eq!(lab.sent("delete"), 0);
+    lab.wait(Ms(200));
+    let call = lab.request("delete /a if rev_1");
+    lab.done(call, Answer::Deleted { op: None });
+    lab.wait(Ms::secs(3));
+    assert!(lab.status().in_step, "{}", lab.story);
+    // Its echo is no news, and then nothing is left of it.
+    lab.wait(Ms::secs(40));
+    let events = vec![deleted(101, "/a")];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.status().files_total, 1, "{}", lab.story);
+}
+
+/// Whatever happens between the looks, the second one counts.
+#[test]
+fn a_delete_is_sent_while_much_else_happens() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.deletes("/a");
+    lab.wait(Ms(10));
+    lab.hold = Some(is_look);
+    lab.wait(Ms(1_100));
+    assert_eq!(lab.held.len(), 1, "the second look is under way");
+    for n in 0..5 {
+        lab.saves("/b", 20 + n);
+        lab.hears(Hint::Lost);
+    }
+    lab.hold = None;
+    while !lab.held.is_empty() {
+        lab.release();
+    }
+    lab.wait(Ms(50));
+    lab.request("delete /a if rev_1");
+}
+
+/// An editor that saves by deleting first deletes nothing.
+#[test]
+fn a_file_that_comes_back_was_not_deleted() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.deletes("/a");
+    lab.wait(Ms(500));
+    lab.saves("/a", 9);
+    lab.wait(Ms::secs(2));
+    lab.request("bulk /a v9 if rev_1");
+    assert_eq!(lab.sent("delete"), 0);
+}
+
+#[test]
+fn a_root_that_was_replaced_deletes_nothing() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.root_lost = true;
+    lab.deletes("/a");
+    lab.deletes("/b");
+    lab.wait(Ms::secs(30));
+    lab.quiet_feed_if_asked();
+    assert_eq!(lab.sent("delete"), 0);
+    assert_eq!(lab.status().brakes[0].name(), "root-lost", "{}", lab.story);
+}
+
+#[test]
+fn too_many_deletes_at_once_wait_for_a_person() {
+    let files: Vec<(String, u8)> = names(40);
+    let named: Vec<(&str, u8)> = files.iter().map(|(path, n)| (path.as_str(), *n)).collect();
+    let mut lab = Lab::two_way(&named);
+    for (path, _) in &files[..30] {
+        lab.deletes(path);
+    }
+    lab.wait(Ms::secs(20));
+    assert_eq!(lab.sent("delete"), 0);
+    assert_eq!(lab.status().brakes[0].name(), "max-local-delete", "{}", lab.story);
+}
+
+/// A kill between a row and the position of the feed: the delete that an edit won over is told
+/// once more after the edit was sent.
+#[test]
+fn a_delete_that_is_told_again_does_not_undo_what_won_over_it() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    let gone = |lab: &mut Lab| {
+        let events = vec![deleted(101, "/a")];
+        lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    };
+    lab.hold = Some(is_seal);
+    lab.put("/a", hash(9));
+    gone(&mut lab);
+    lab.hears(Hint::Closed(RemotePath::parse("/a").unwrap()));
+    lab.wait(Ms(20));
+    lab.hold = None;
+    lab.kill();
+    let before = Some(Position::After(EventId("evt_100".into())));
+    assert_eq!(lab.mirror_row().position, before, "{}", lab.story);
+    lab.wait(Ms(1));
+    lab.wrote("bulk /a v9 if 0", &[("/a", "rev_50")]);
+    gone(&mut lab);
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.disk.get("/a"), Some(&hash(9)), "{}", lab.story);
+}
+
+/// A person deleted it, and the second look waits for a busy disk. The stream repeats the write
+/// that came before, with its bytes: they are no reason to make the file again.
+#[test]
+fn an_echo_with_bytes_does_not_bring_back_what_was_deleted() {
+    let files = names(40);
+    let named: Vec<(&str, u8)> = files.iter().map(|(path, n)| (path.as_str(), *n)).collect();
+    let mut lab = Lab::two_way_streaming(&named);
+    lab.quiet_feed_if_asked();
+    let call = lab.request("stream");
+    lab.part(call, Part::Opened);
+    lab.deletes("/f39");
+    lab.wait(Ms(500));
+    lab.hold = Some(is_look);
+    for (path, _) in &files[..32] {
+        lab.hears(Hint::Arrived(RemotePath::parse(path).unwrap()));
+    }
+    lab.wait(Ms(600));
+    assert_eq!(lab.held.len(), 32, "the disk is busy");
+    let inline = Some(lab.fetched(call, 1, "/f39", 40));
+    lab.part(call, Part::Event { event: updated(101, "/f39", 40), inline });
+    lab.hold = None;
+    while !lab.held.is_empty() {
+        lab.release();
+    }
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.disk.get("/f39"), None, "{}", lab.story);
+    lab.request("delete /f39 if rev_40");
+}
+
+/// It was deleted there and saved here, so it is made there again. A later delete of here is one.
+#[test]
+fn what_was_made_again_can_be_deleted() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.wait(Ms::secs(40));
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk /a v9 if rev_1");
+    let events = vec![deleted(101, "/a")];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    let (path, blame, why) = ("/a".to_string(), Blame::Payload, Fault::NotFound);
+    lab.part(call, Part::Refused { path, blame, why });
+    lab.done(call, Answer::WroteMany);
+    lab.wait(Ms::secs(3));
+    lab.wrote("bulk /a v9 if 0", &[("/a", "rev_50")]);
+    lab.wait(Ms::secs(3));
+    lab.deletes("/a");
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.sent("read /a"), 0, "{}", lab.story);
+    lab.request("delete /a if rev_50");
+}
+
+/// A file was deleted here while somebody wrote the same bytes again: theirs is another version.
+#[test]
+fn the_same_bytes_written_again_are_not_what_was_deleted() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.wait(Ms::secs(40));
+    lab.deletes("/a");
+    lab.wait(Ms(500));
+    let mut again = updated(101, "/a", 1);
+    again.revision = "rev_7".into();
+    lab.answer("events", Outcome::Ok(Answer::Events { events: vec![again], next: None }));
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.sent("delete"), 0, "{}", lab.story);
+    lab.request("read /a");
+}
+
+/// The feed tells its past: an old version, a delete of long ago, and the file that was made after
+/// it. A person deletes that meanwhile. Nothing follows from the past, and the delete is told.
+#[test]
+fn the_past_of_the_feed_makes_nobody_forget_a_delete() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(1));
+    lab.page(&[listed("/a", 1), listed("/b", 2)], None, Some(2));
+    lab.wait(Ms(1));
+    let events = (2..202).map(|n| updated(n, "/a", 9)).collect();
+    let next = Some("evt_201".to_string());
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next }));
+    lab.deletes("/a");
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.sent("delete") + lab.sent("read"), 0, "{}", lab.story);
+    let events = vec![deleted(202, "/a"), updated(203, "/a", 1)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.sent("read"), 0, "{}", lab.story);
+    lab.request("delete /a if rev_1");
+}
