@@ -60,7 +60,8 @@ pub enum Event {
         /// What.
         order: Order,
     },
-    /// Every commit of this store up to this number is durable.
+    /// Every commit of this store up to this number is durable. Said again by a store that tries,
+    /// such as on a full disk.
     Stored {
         /// The store.
         store: StoreId,

@@ -51,7 +51,8 @@ impl Journal {
         self.changes.is_empty() && self.durable == self.sent
     }
 
-    /// Everything up to `upto` is durable. A number that was never sent is not believed.
+    /// Everything up to `upto` is durable. A number that was never sent is not believed. One that is
+    /// known is a sign of life: a store that says that the disk is full is waited for.
     pub fn stored(&mut self, upto: CommitSeq, now: Tick) {
         self.durable = self.durable.max(upto.min(self.sent));
         self.waiting_since = (self.durable < self.sent).then_some(now);

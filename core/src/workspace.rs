@@ -229,7 +229,9 @@ impl Lane for Workspace {
             return Some(Exit::Halted);
         }
         if self.in_step {
-            return Some(Exit::InStep);
+            // What the server failed to carry out is in step, and was not delivered.
+            let delivered = self.writeback.dead() == 0;
+            return Some(if delivered { Exit::InStep } else { Exit::Partial });
         }
         if self.is_at_rest() && self.files.all_tried(ONCE_TRIES) {
             let braked = self.files.brakes().next().is_some();

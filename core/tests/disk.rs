@@ -1,9 +1,10 @@
 //! Disk and store in trouble: a torn row, a torn file, a look that fails, a disk that is busy.
 mod lab;
 use lab::*;
-use landfall_core::effect::{DiskOp, Effect};
+use landfall_core::effect::{DiskOp, Effect, Exit};
 use landfall_core::event::{Answer, Boot, Event, LastExit, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
+use landfall_core::id::CommitSeq;
 use landfall_core::row::{Of, RowKey, StoredRow};
 use landfall_core::time::Ms;
 
@@ -195,4 +196,23 @@ fn a_large_file_takes_as_long_as_it_takes_and_a_disk_that_hangs_does_not() {
     assert_eq!(lab.exited, None, "{}", lab.story);
     lab.wait(Ms::secs(61));
     assert_eq!(lab.exited, Some(landfall_core::effect::Exit::Stuck), "{}", lab.story);
+}
+
+#[test]
+fn a_store_that_says_that_it_has_no_room_is_waited_for_and_a_silent_one_is_not() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    lab.hold = Some(is_commit);
+    let events = vec![updated(101, "/a", 2)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    let Some(Effect::Commit { store, seq, .. }) = lab.held.front().cloned() else {
+        panic!("{}", lab.story);
+    };
+    for _ in 0..30 {
+        lab.wait(Ms::secs(20));
+        lab.step(Event::Stored { store, upto: CommitSeq(seq.0 - 1) });
+    }
+    assert_eq!(lab.exited, None, "{}", lab.story);
+    lab.wait(Ms::secs(61));
+    assert_eq!(lab.exited, Some(Exit::Stuck), "{}", lab.story);
 }

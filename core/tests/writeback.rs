@@ -1,7 +1,7 @@
 //! What people change here reaches the server, once, and nothing is dropped without a trace.
 mod lab;
 use lab::*;
-use landfall_core::effect::{DiskOp, Effect, Push, Request};
+use landfall_core::effect::{DiskOp, Effect, Exit, Push, Request};
 use landfall_core::event::{Answer, Event, Hint, OpState, Order, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::id::{CallId, CommandId, OpId, Revision};
@@ -528,4 +528,58 @@ fn a_feed_that_fails_holds_up_nothing_that_is_written_here() {
     lab.deletes("/a");
     lab.wait(Ms::secs(3));
     lab.request("delete /a if rev_51");
+}
+
+#[test]
+fn a_body_that_goes_out_is_not_cut_off_and_one_that_stops_is() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk /a v9 if rev_1");
+    for _ in 0..20 {
+        lab.wait(Ms::secs(40));
+        lab.quiet_feed_if_asked();
+        lab.part(call, Part::Alive);
+    }
+    assert!(!lab.effects.contains(&Effect::Cancel { call }), "{}", lab.story);
+    lab.wait(Ms::secs(61));
+    assert!(lab.effects.contains(&Effect::Cancel { call }), "{}", lab.story);
+}
+
+#[test]
+fn what_was_too_large_is_sent_when_the_limit_was_raised() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.config.workspaces[0].1.max_file = 5;
+    lab.kill();
+    lab.saves("/a", 9);
+    lab.wait(Ms::secs(1));
+    assert!(intents(&lab) == 0 && !lab.status().in_step, "{}", lab.story);
+    lab.config.workspaces[0].1.max_file = 10;
+    lab.kill();
+    lab.wait(Ms::secs(1));
+    lab.request("bulk /a v9 if rev_1");
+}
+
+/// What was sent is in step, and the server failed to carry it out: that is no success.
+#[test]
+fn once_does_not_succeed_with_a_dead_letter() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk");
+    let (path, revision) = ("/a".to_string(), Revision("rev_50".into()));
+    lab.part(call, Part::Wrote { path, revision, op: Some(OpId("op_5".into())) });
+    lab.done(call, Answer::WroteMany);
+    lab.config.workspaces[0].1.once = true;
+    lab.kill();
+    lab.wait(Ms::secs(2));
+    lab.quiet_feed_if_asked();
+    let call = lab.request("op op_5");
+    lab.done(call, Answer::Op(OpState::Failed("dead_lettered".into())));
+    for _ in 0..5 {
+        lab.wait(Ms::secs(1));
+        lab.quiet_feed_if_asked();
+    }
+    assert_eq!(letters(&lab).len(), 1, "{}", lab.story);
+    assert_eq!(lab.exited, Some(Exit::Partial), "{}", lab.story);
 }

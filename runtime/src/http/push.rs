@@ -2,16 +2,17 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::stream;
 use landfall_core::effect::{Push, Request};
 use landfall_core::event::{Answer, Event, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::id::{CommandId, Revision};
+use landfall_core::id::{CallId, CommandId, Revision};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, IF_MATCH};
 use reqwest::{Body, RequestBuilder, Response, StatusCode};
 use serde_json::json;
-use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::mpsc::{Sender, UnboundedSender, channel};
 
 use super::Attempt;
 use super::answer::Failed;
@@ -21,6 +22,9 @@ use crate::disk::Stage;
 
 /// How much of a body is handed to the connection at once.
 const CHUNK: usize = 64 * 1024;
+
+/// Well below the machine's patience.
+const PULSE: Duration = Duration::from_secs(5);
 
 /// Chunks that wait for the connection.
 const CHUNKS: usize = 4;
@@ -153,10 +157,8 @@ impl Attempt {
                 Piece::Content(content) => content.length,
             })
             .sum();
-        builder
-            .header(CONTENT_TYPE, "application/json")
-            .header(CONTENT_LENGTH, length)
-            .body(body(self.stage.clone(), pieces))
+        let body = body(self.stage.clone(), pieces, Pulse::new(self));
+        builder.header(CONTENT_TYPE, "application/json").header(CONTENT_LENGTH, length).body(body)
     }
 
     /// An answer to a write, if it was accepted.
@@ -237,8 +239,29 @@ fn open(fields: &serde_json::Value) -> String {
     open
 }
 
+/// Signs of life of a body that goes out, so that a slow link is not taken for a dead one.
+struct Pulse {
+    events: UnboundedSender<Event>,
+    call: CallId,
+    told: Instant,
+}
+
+impl Pulse {
+    fn new(attempt: &Attempt) -> Self {
+        Self { events: attempt.events.clone(), call: attempt.call, told: Instant::now() }
+    }
+
+    /// The connection takes more.
+    fn beat(&mut self) {
+        if self.told.elapsed() >= PULSE {
+            self.told = Instant::now();
+            let _ = self.events.send(Event::Part { call: self.call, part: Part::Alive });
+        }
+    }
+}
+
 /// A body that is written on a thread that may block, as far as the connection takes it.
-fn body(stage: Arc<Stage>, pieces: Vec<Piece>) -> Body {
+fn body(stage: Arc<Stage>, pieces: Vec<Piece>, mut pulse: Pulse) -> Body {
     let (sender, mut chunks) = channel(CHUNKS);
     tokio::task::spawn_blocking(move || {
         let mut chunks = Chunks { sender, chunk: Vec::with_capacity(CHUNK) };
@@ -247,7 +270,10 @@ fn body(stage: Arc<Stage>, pieces: Vec<Piece>) -> Body {
             let _ = chunks.sender.blocking_send(Err(why));
         }
     });
-    Body::wrap_stream(stream::poll_fn(move |cx| chunks.poll_recv(cx)))
+    Body::wrap_stream(stream::poll_fn(move |cx| {
+        pulse.beat();
+        chunks.poll_recv(cx)
+    }))
 }
 
 fn write(stage: &Stage, pieces: &[Piece], chunks: &mut Chunks) -> io::Result<()> {
@@ -290,5 +316,23 @@ impl Write for Chunks {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use landfall_core::id::UnitId;
+
+    #[test]
+    fn a_body_that_goes_out_slowly_says_so_now_and_then() {
+        let (events, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let call = CallId { run: 1, unit: UnitId(0), n: 7 };
+        let begun = Instant::now().checked_sub(PULSE).unwrap();
+        let mut pulse = Pulse { events, call, told: begun };
+        pulse.beat();
+        assert_eq!(told.try_recv(), Ok(Event::Part { call, part: Part::Alive }));
+        pulse.beat();
+        assert!(told.try_recv().is_err(), "not with every piece");
     }
 }

@@ -105,3 +105,25 @@ fn a_row_of_another_version_stays_as_it_is() {
     real.exit();
     assert_eq!(real.open(1).rows, opened.rows);
 }
+
+/// It is told of at once, and what was durable before is said again as a sign of life.
+#[test]
+fn a_store_without_room_says_so_until_nobody_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut db = Connection::open(dir.path().join(FILE)).unwrap();
+    begin(&mut db, None).unwrap();
+    db.pragma_update(None, "max_page_count", 1).unwrap();
+    let (jobs, queue) = mpsc::channel();
+    let (sender, mut events) = unbounded_channel();
+    let worker = thread::spawn(move || work(db, "boot", queue, StoreId(3), sender));
+    let row = |n: u32| {
+        let path = landfall_core::path::RemotePath::parse(&format!("/{n}")).unwrap();
+        let value = Value::Entry(path, landfall_core::files::entry::Entry::new().row());
+        Change::Put(Row { unit: UnitId(0), value })
+    };
+    jobs.send(Job::Commit(CommitSeq(1), (0..1000).map(row).collect())).unwrap();
+    let told = events.blocking_recv();
+    assert_eq!(told, Some(Event::Stored { store: StoreId(3), upto: CommitSeq(0) }));
+    drop(events);
+    worker.join().unwrap();
+}

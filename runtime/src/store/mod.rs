@@ -1,9 +1,9 @@
 //! The store port: rows in SQLite, in commits that become durable in order.
 //!
 //! One thread owns the connection. It takes every commit that waits into one transaction, so a
-//! disk that is slow to sync makes commits larger and not later. A commit that fails (the disk
-//! is full) is tried again until it succeeds: the machine, not the store, decides when that
-//! has taken too long.
+//! disk that is slow to sync makes commits larger and not later. A commit that fails is tried
+//! again until it succeeds. While the disk is full, or can not be written, the store says so to
+//! the machine, which waits; a store that says nothing is given up by the machine.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -23,6 +23,9 @@ pub const FILE: &str = "state.db";
 
 /// How long a commit that failed waits.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// How often a commit that fails is told of. Well below the machine's patience.
+const SAY: Duration = Duration::from_secs(10);
 
 /// Sets a value of the store itself.
 const SET: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
@@ -239,6 +242,7 @@ fn work(
     events: UnboundedSender<Event>,
 ) {
     let mut many = false;
+    let mut durable = CommitSeq::default();
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter());
@@ -252,8 +256,18 @@ fn work(
             batch.push(job);
         }
         many = batch.len() >= MANY;
+        let mut said: Option<Instant> = None;
         while let Err(why) = write(&mut db, boot_id, &batch) {
-            tracing::warn!("a commit failed and is tried again: {why}");
+            if events.is_closed() {
+                return;
+            }
+            if said.is_none_or(|said| said.elapsed() >= SAY) {
+                said = Some(Instant::now());
+                tracing::warn!("a commit failed and is tried again: {why}");
+                if can_pass(&why) {
+                    let _ = events.send(Event::Stored { store, upto: durable });
+                }
+            }
             thread::sleep(AGAIN);
         }
         let newest = batch.iter().rev().find_map(|job| match job {
@@ -261,9 +275,16 @@ fn work(
             Job::Clean => None,
         });
         if let Some(upto) = newest {
+            durable = upto;
             let _ = events.send(Event::Stored { store, upto });
         }
     }
+}
+
+/// Whether a commit may succeed once somebody made room.
+fn can_pass(why: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DiskFull, ReadOnly, SystemIoFailure};
+    matches!(why.sqlite_error_code(), Some(DiskFull | ReadOnly | SystemIoFailure))
 }
 
 fn write(db: &mut Connection, boot_id: &str, batch: &[Job]) -> Result<(), rusqlite::Error> {

@@ -158,6 +158,8 @@ kinds! {
     WindowDelete = "window-delete", 10_000;
     /// A commit takes seconds, seldom more than a minute.
     StoreSlow = "store-slow", 3_000;
+    /// For up to ten minutes the store says that there is no room for a commit.
+    StoreFull = "store-full", 500;
 
     // --- the process; one address per effect ---
     /// `kill -9` before an effect is carried out.
@@ -192,6 +194,8 @@ kinds! {
     PersonWorks = "person-works", 150_000;
     /// The watcher misses something. One address per hint.
     HintLost = "hint-lost", 20_000;
+    /// A body goes out for minutes. One address per request.
+    SlowUpload = "slow-upload", 20_000;
     /// The server refuses what is in a file until the world heals. One address per path.
     WriteRejected = "write-rejected", 40_000;
     /// The server does not let us write a file until the world heals. One address per path.

@@ -104,7 +104,8 @@ oracles! {
     Idle = "idle";
     /// Commits are counted without a gap and in order.
     CommitOrder = "commit-order";
-    /// What is durably there is not downloaded again, and an export is not begun again.
+    /// What is durably there is not downloaded again, an export is not begun again, and an upload
+    /// that goes on is not cut off.
     NoRefetch = "no-refetch";
     /// The process ends in time when it is told to, and never for no reason.
     StopInTime = "stop-in-time";
@@ -294,9 +295,9 @@ impl Oracles {
     }
 
     /// The process exited; `busy`: while the disk or the store owed it an answer.
-    pub fn exited(&mut self, now: Tick, exit: Exit, busy: bool) {
+    pub fn exited(&mut self, now: Tick, exit: Exit, busy: bool, full: bool) {
         self.now = now;
-        let ruling = self.stop.exited(exit, busy);
+        let ruling = self.stop.exited(exit, busy, full);
         self.rule(Oracle::StopInTime, ruling);
     }
 

@@ -1,4 +1,5 @@
-//! What is durably there is not downloaded again, and an export that ran is not begun again.
+//! What is durably there is not downloaded again, an export that ran is not begun again, and a body
+//! that goes out is not cut off.
 //!
 //! A read of a file is judged when the durable row says that both sides have a version, that
 //! version is still the server's, and its bytes are sealed at the path. The machine may ask
@@ -24,6 +25,9 @@ use crate::world::truth::Truth;
 /// A read that was decided on before the feed caught up may wait this long for its turn.
 const TURN: Ms = Ms::mins(3);
 
+/// A body that was heard to go out so lately still does.
+const GOES_ON: Ms = Ms::secs(30);
+
 /// What the machine was told, and what it asked for.
 #[derive(Debug, Default)]
 pub(super) struct Refetch {
@@ -41,6 +45,9 @@ pub(super) struct Refetch {
     export: Option<CallId>,
     /// An export sent files, or used up its time.
     export_ran: bool,
+    /// Bodies that go out, and when they were last heard to.
+    uploads: BTreeMap<CallId, Tick>,
+    stopping: bool,
 }
 
 /// What was told of a path.
@@ -71,6 +78,8 @@ impl Refetch {
     }
 
     pub(super) fn gone(&mut self) {
+        self.stopping = false;
+        self.uploads.clear();
         self.reads.clear();
         self.export = None;
         // What was told and not stored is forgotten.
@@ -105,6 +114,12 @@ impl Refetch {
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
         self.now = now;
         match event {
+            Event::Stop(_) => self.stopping = true,
+            Event::Part { call, part: Part::Alive } => {
+                if let Some(heard) = self.uploads.get_mut(call) {
+                    *heard = now;
+                }
+            }
             Event::Part { call, part } => match part {
                 Part::File(file) if self.export == Some(*call) => {
                     self.export_ran = true;
@@ -133,6 +148,7 @@ impl Refetch {
     }
 
     fn done(&mut self, call: CallId, outcome: &Outcome) {
+        self.uploads.remove(&call);
         let asked = self.reads.remove(&call).unwrap_or_default();
         match outcome {
             Outcome::Ok(Answer::Tip(Some(tip))) => {
@@ -189,13 +205,20 @@ impl Refetch {
         truth: &Truth,
         disk: &Disk,
     ) -> Ruling {
-        let Effect::Ask { call, request, .. } = effect else {
-            return Ok(0);
+        let (call, request) = match effect {
+            Effect::Ask { call, request, .. } => (call, request),
+            Effect::Cancel { call } => return self.cancelled(*call),
+            _ => return Ok(0),
         };
         let paths = match request {
             Request::Read { path } => std::slice::from_ref(path),
             Request::ReadMany { paths } => paths.as_slice(),
             Request::Export { .. } => return self.export(*call),
+            Request::Push(_) | Request::PushMany { .. } => {
+                // Until it is heard to go on, it may be cut off as ever.
+                self.uploads.insert(*call, Tick(0));
+                return Ok(0);
+            }
             _ => return Ok(0),
         };
         self.reads.insert(*call, paths.to_vec());
@@ -223,6 +246,15 @@ impl Refetch {
                     format!("{path} is asked for again, and its version is durably there"),
                 ));
             }
+        }
+        Ok(1)
+    }
+
+    fn cancelled(&mut self, call: CallId) -> Ruling {
+        let Some(heard) = self.uploads.remove(&call) else { return Ok(0) };
+        if heard > Tick(0) && self.now - heard < GOES_ON && !self.stopping {
+            let what = "a write is cut off, and its body went out all the time";
+            return Err(("a write".into(), what.into()));
         }
         Ok(1)
     }

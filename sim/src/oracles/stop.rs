@@ -23,10 +23,12 @@ impl Stop {
         self.told = false;
     }
 
-    pub(super) fn exited(&mut self, exit: Exit, busy: bool) -> Ruling {
+    /// `busy`: the disk or the store owes an answer. `full`: the store says that it has no room, and
+    /// that is worth waiting for.
+    pub(super) fn exited(&mut self, exit: Exit, busy: bool, full: bool) -> Ruling {
         let fine = match exit {
             Exit::Stopped => self.told,
-            Exit::Stuck => busy,
+            Exit::Stuck => busy || full && self.told,
             Exit::Halted
             | Exit::InStep
             | Exit::Partial

@@ -176,6 +176,8 @@ pub struct World {
     streams: BTreeMap<CallId, stream::Live>,
     running: BTreeMap<CallId, (Running, Option<Kill>)>,
     flushing: Option<Option<Kill>>,
+    /// Until then the store says that it has no room.
+    full_until: Tick,
     attempts: BTreeMap<u32, u32>,
     wake: Option<(Tick, u64)>,
     generation: u64,
@@ -271,6 +273,7 @@ impl World {
             streams: BTreeMap::new(),
             running: BTreeMap::new(),
             flushing: None,
+            full_until: Tick(0),
             attempts: BTreeMap::new(),
             wake: None,
             generation: 0,

@@ -38,6 +38,8 @@ pub struct Flow {
     link: Link,
     /// The process dies at this point of the answer.
     kill: Option<Kill>,
+    /// How often the body is heard to go on before the server has all of it.
+    uploads: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +48,9 @@ struct Rest {
     end: End,
     pace: Ms,
 }
+
+/// Between two signs of life of a body that goes out.
+const BEAT: Ms = Ms::secs(10);
 
 /// What the link does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -143,6 +148,7 @@ impl World {
                 }
             });
         }
+        let uploads = self.uploads(&request, entity, attempt);
         let latency = self.latency(entity, attempt);
         self.queue.push(self.now + Ms(latency), Happening::Net(call));
         self.flows.insert(
@@ -159,8 +165,22 @@ impl World {
                 sent: 0,
                 link,
                 kill,
+                uploads,
             },
         );
+    }
+
+    /// A body goes out as fast as the link takes it.
+    fn uploads(&mut self, request: &Request, entity: u32, attempt: u32) -> u64 {
+        if !matches!(request, Request::Push(_) | Request::PushMany { .. }) {
+            return 0;
+        }
+        let Some(bits) = self.plan.strikes(Kind::SlowUpload, entity, attempt) else { return 0 };
+        let beats = 1 + bits % 30;
+        self.story.say(self.now, || {
+            format!("The link takes {} for {}.", Ms(beats * BEAT.0), name(request))
+        });
+        beats
     }
 
     fn link_fate(&mut self, entity: u32, attempt: u32) -> Link {
@@ -198,6 +218,12 @@ impl World {
         let Some(mut flow) = self.flows.remove(&call) else {
             return;
         };
+        if flow.uploads > 0 {
+            flow.uploads -= 1;
+            self.queue.push(self.now + BEAT, Happening::Net(call));
+            self.flows.insert(call, flow);
+            return self.tell(Event::Part { call, part: Part::Alive });
+        }
         let Some(rest) = &mut flow.rest else {
             self.arrive(call, flow);
             return;

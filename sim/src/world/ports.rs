@@ -12,6 +12,9 @@ use super::server::hash_of;
 use super::{Happening, Kill, Phase, World};
 use crate::faults::Kind;
 
+/// Between two signs of life of a store that has no room.
+const BEAT: Ms = Ms::secs(10);
+
 /// The entity of all commits.
 const COMMITS: u32 = 0xc0;
 
@@ -105,6 +108,17 @@ impl World {
         if let Some(bits) = self.plan.strikes(Kind::StoreSlow, COMMITS, attempt) {
             wait += if bits.is_multiple_of(8) { 70_000 } else { bits % 20_000 };
             self.story.say(self.now, || format!("The store takes {} for a commit.", Ms(wait)));
+        }
+        if let Some(bits) = self.plan.strikes(Kind::StoreFull, COMMITS, attempt) {
+            // It says so again and again. Everything before is durable.
+            let beats = 1 + bits % 60;
+            for beat in 0..beats {
+                let upto = CommitSeq(seq.0 - 1);
+                self.say_later(Ms(1 + beat * BEAT.0), Event::Stored { store: StoreId(0), upto });
+            }
+            wait += beats * BEAT.0;
+            self.full_until = self.now + Ms(wait);
+            self.story.say(self.now, || format!("For {} the store has no room.", Ms(wait)));
         }
         self.flushing = Some(kill);
         let run = self.run;

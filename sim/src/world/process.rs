@@ -8,7 +8,7 @@ use landfall_core::decision::Decision;
 use landfall_core::effect::{DiskOp, Effect, Exit};
 use landfall_core::event::{Boot, Event, LastExit, Stop};
 use landfall_core::id::BlobId;
-use landfall_core::time::Ms;
+use landfall_core::time::{Ms, Tick};
 use landfall_core::trace::{Line, VERSION};
 
 use super::disk::{Content, Disk, Fate};
@@ -206,7 +206,10 @@ impl World {
     /// The process ends by its own will.
     fn exit(&mut self, exit: Exit) {
         self.story.say(self.now, || format!("The process exits: {exit:?}."));
-        self.oracles.exited(self.now, exit, !self.running.is_empty() || self.store.pending() > 0);
+        let pending = self.store.pending() > 0;
+        let full = pending && self.now < self.full_until;
+        let busy = !self.running.is_empty() || pending && !full;
+        self.oracles.exited(self.now, exit, busy, full);
         if Self::exit_is_clean(exit) {
             while let Some(commit) = self.store.flush_one() {
                 self.oracles.durable(
@@ -283,6 +286,7 @@ impl World {
         self.streams.clear();
         self.running.clear();
         self.flushing = None;
+        self.full_until = Tick(0);
         let lost = self.store.kill();
         if lost > 0 {
             self.story.say(self.now, || format!("{lost} commits were not durable and are lost."));
