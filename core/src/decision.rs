@@ -373,7 +373,7 @@ impl fmt::Display for Decision {
             }
             Decision::NothingToSend { path, command } => write!(
                 f,
-                "the dead letter {command} is not sent: {path} is something else here by now"
+                "the dead letter {command} is not sent: {path} is something else by now, here or on the server"
             ),
             Decision::Discarded { path, command } => {
                 write!(f, "the dead letter {command} of {path} was given up")

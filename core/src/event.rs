@@ -32,7 +32,8 @@ pub enum Event {
     Wake,
     /// Stop.
     Stop(Stop),
-    /// One item of a streamed answer. It spends one credit.
+    /// One item of a streamed answer. It spends one credit; a sign of life of the disk, or of a body
+    /// that goes out, spends none.
     Part {
         /// The call.
         call: CallId,

@@ -21,6 +21,8 @@ pub struct Journal {
     durable: CommitSeq,
     /// When the oldest unanswered commit was sent, or the last answer came.
     waiting_since: Option<Tick>,
+    /// Since when there is a commit that is not durable.
+    owed_since: Option<Tick>,
     /// The changes of this step; a row that changes twice in a step is written once.
     changes: BTreeMap<RowKey, Option<Row>>,
 }
@@ -54,8 +56,12 @@ impl Journal {
     /// Everything up to `upto` is durable. A number that was never sent is not believed. One that is
     /// known is a sign of life: a store that says that the disk is full is waited for.
     pub fn stored(&mut self, upto: CommitSeq, now: Tick) {
+        let before = self.durable;
         self.durable = self.durable.max(upto.min(self.sent));
         self.waiting_since = (self.durable < self.sent).then_some(now);
+        if before < self.durable {
+            self.owed_since = self.waiting_since;
+        }
     }
 
     /// The computer slept, so the store gets its time again.
@@ -68,6 +74,11 @@ impl Journal {
         Some(self.waiting_since? + STORE_PATIENCE)
     }
 
+    /// Since when there is something that is not durable.
+    pub fn owed_since(&self) -> Option<Tick> {
+        self.owed_since
+    }
+
     /// The number of the last commit that is durable.
     pub fn durable(&self) -> CommitSeq {
         self.durable
@@ -75,7 +86,7 @@ impl Journal {
 
     /// For the [fingerprint](crate::fingerprint).
     pub fn print(&self, print: &mut Print) {
-        let Self { sent, durable, waiting_since, changes } = self;
+        let Self { sent, durable, waiting_since, owed_since: _, changes } = self;
         print.plain(&(sent.0 - durable.0, changes));
         print.maybe(*waiting_since, Print::since);
     }
@@ -87,6 +98,7 @@ impl Journal {
         }
         self.sent.0 += 1;
         self.waiting_since.get_or_insert(now);
+        self.owed_since.get_or_insert(now);
         let changes: Vec<Change> = core::mem::take(&mut self.changes)
             .into_iter()
             .map(|(key, row)| row.map_or(Change::Delete(key), Change::Put))

@@ -299,11 +299,9 @@ impl Machine {
             self.engine.pump(now.tick, out);
         }
         self.engine.flush(now.tick, out);
-        if !self.engine.journals.values().all(|journal| journal.is_quiet()) {
-            return;
-        }
+        let quiet = self.engine.journals.values().all(|journal| journal.is_quiet());
         if self.engine.stopping {
-            if self.units.values().all(|unit| unit.lane_ref().is_quiet()) {
+            if quiet && self.units.values().all(|unit| unit.lane_ref().is_quiet()) {
                 self.exit(self.ending.unwrap_or(Exit::Stopped), out);
             }
             return;
@@ -316,6 +314,8 @@ impl Machine {
             .collect();
         match ends.and_then(|ends| ends.into_iter().max()) {
             None => {}
+            // A store that has no room may never be done, and is waited for as long as a server.
+            Some(exit) if !quiet && exit != Exit::Unavailable => {}
             Some(Exit::InStep) => self.exit(Exit::InStep, out),
             Some(exit) => {
                 self.end_with(now, exit, out);

@@ -13,7 +13,7 @@ use crate::fingerprint::Print;
 use crate::id::{CallId, CommitSeq, UnitId};
 use crate::machine::Lane;
 use crate::mirror::{Mirror, State};
-use crate::path::RemotePath;
+use crate::path::{RemotePath, stays_home};
 use crate::row::{RowError, StoredRow, Value};
 use crate::status::WorkspaceStatus;
 use crate::time::{Ms, Now, Tick, Wall};
@@ -56,6 +56,8 @@ pub struct Workspace {
 impl Lane for Workspace {
     fn load(&mut self, value: Value) {
         match value {
+            // Stored by an earlier version, which let it travel.
+            Value::Entry(path, _) if path.below(&self.config.base).is_some_and(stays_home) => {}
             Value::Entry(path, row) => self.files.load(path, row),
             Value::Intent(..) | Value::Receipt(..) | Value::Letter(..) => {
                 self.writeback.load(value);

@@ -137,3 +137,23 @@ fn an_event_that_lacks_everything_holds_up_nothing() {
     let last = EventId("evt_102".into());
     assert_eq!(lab.mirror_row().position, Some(landfall_core::row::Position::After(last)));
 }
+
+/// There is no event to compare with, and nothing to lose.
+#[test]
+fn an_empty_workspace_is_left_in_peace() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", Outcome::Ok(Answer::Tip(None)));
+    for _ in 0..1800 {
+        lab.quiet_feed_if_asked();
+        match lab.asked.front().map(|(_, request)| show(request)) {
+            Some(request) if request.starts_with("tree") => lab.page(&[], None, Some(0)),
+            Some(request) if request.starts_with("export") => {
+                let call = lab.export(&[]);
+                lab.done(call, Answer::Exported);
+            }
+            _ => {}
+        }
+        lab.wait(Ms::secs(1));
+    }
+    assert!(lab.status().in_step && !lab.told("the feed was lost"), "{}", lab.story);
+}

@@ -3,9 +3,11 @@
 mod lab;
 use lab::*;
 use landfall_core::config::WorkspaceConfig;
+use landfall_core::effect::Exit;
 use landfall_core::event::Event;
+use landfall_core::id::CommitSeq;
 use landfall_core::status::Verdict;
-use landfall_core::time::Ms;
+use landfall_core::time::{Ms, Tick};
 
 #[test]
 fn an_outage_is_not_complete() {
@@ -153,4 +155,25 @@ fn a_sleep_is_not_five_failures_of_the_server() {
         "{}",
         lab.story.lines().rev().take(12).collect::<Vec<_>>().join("\n")
     );
+}
+
+/// A disk that is full lets nothing through, and says so. With `--once` that ends, too.
+#[test]
+fn once_does_not_wait_for_ever_for_a_store_that_has_no_room() {
+    let config = WorkspaceConfig { once: true, patience: Ms::mins(10), ..Default::default() };
+    let mut lab = Lab::with(config).start();
+    lab.hold = Some(is_commit);
+    lab.answer("tip", tip(100));
+    for _ in 0..90 {
+        lab.wait(Ms::secs(10));
+        lab.step(Event::Stored { store: STORE, upto: CommitSeq(0) });
+        if lab.exited.is_some() {
+            break;
+        }
+        let status = lab.status();
+        assert!(lab.now.tick < Tick(20_000) || status.verdict == Verdict::Degraded, "{status:?}");
+    }
+    // Not everything is durable, and it is told so.
+    assert_eq!(lab.exited, Some(Exit::Stuck), "{}", lab.story);
+    assert!(lab.now.tick < Tick(Ms::mins(11).0), "{:?}", lab.now.tick);
 }

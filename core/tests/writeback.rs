@@ -4,6 +4,7 @@ use lab::*;
 use landfall_core::effect::{DiskOp, Effect, Exit, Push, Request};
 use landfall_core::event::{Answer, Event, Hint, OpState, Order, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
+use landfall_core::files::plan::SyncMode;
 use landfall_core::id::{CallId, CommandId, OpId, Revision};
 use landfall_core::path::RemotePath;
 use landfall_core::row::{Row, Value};
@@ -582,4 +583,36 @@ fn once_does_not_succeed_with_a_dead_letter() {
     }
     assert_eq!(letters(&lab).len(), 1, "{}", lab.story);
     assert_eq!(lab.exited, Some(Exit::Partial), "{}", lab.story);
+}
+
+/// The server took a write, and failed to carry it out. What somebody else wrote since is not
+/// overwritten by a retry, however it is that it was not fetched yet.
+#[test]
+fn a_retry_of_what_was_accepted_does_not_overwrite_what_somebody_else_wrote() {
+    for mode in [SyncMode::Mirror, SyncMode::WriteOnly] {
+        let mut lab = Lab::two_way(&[("/a", 1)]);
+        lab.saves("/a", 9);
+        lab.wait(Ms(20));
+        let call = lab.request("bulk");
+        let (path, revision) = ("/a".to_string(), Revision("rev_50".into()));
+        lab.part(call, Part::Wrote { path, revision, op: Some(OpId("op_5".into())) });
+        lab.done(call, Answer::WroteMany);
+        lab.wait(Ms(1));
+        let call = lab.request("op op_5");
+        lab.done(call, Answer::Op(OpState::Failed("dead_lettered".into())));
+        lab.config.workspaces[0].1.mode = mode;
+        lab.kill();
+        lab.wait(Ms::secs(1));
+        let events = vec![updated(101, "/a", 50), updated(102, "/a", 51)];
+        lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+        if mode == SyncMode::Mirror {
+            lab.wait(Ms(1));
+            lab.answer("read /a", link_failed());
+        }
+        let before = lab.sent("bulk");
+        lab.step(Event::Told { unit: UNIT, order: Order::Retry(None) });
+        lab.wait(Ms::secs(5));
+        assert_eq!((lab.sent("bulk"), letters(&lab).len()), (before, 1), "{}", lab.story);
+        assert!(lab.told("is not sent"), "{}", lab.story);
+    }
 }

@@ -373,7 +373,7 @@ impl Files {
         let Some(slot) = self.slots.get_mut(path) else { return };
         let (action, rule) = plan(&slot.entry, self.mode);
         // What somebody else wrote meanwhile is not overwritten by a retry.
-        slot.resend &= rule != Rule::BothMoved;
+        slot.resend &= !rule.is_of_remote();
         let Some(slot) = self.slots.get(path) else { return };
         match &slot.entry.doing {
             Some(Doing::Staged { .. }) => {

@@ -140,6 +140,14 @@ pub enum Rule {
     GivenUp,
 }
 
+impl Rule {
+    /// Whether somebody else changed it on the server.
+    pub fn is_of_remote(self) -> bool {
+        use Rule::*;
+        matches!(self, BothMoved | RemoteMoved | RemoteOnly | RemoteDeleted)
+    }
+}
+
 /// One side in relation to the base.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Side {

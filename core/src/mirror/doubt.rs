@@ -12,17 +12,20 @@ use crate::time::{Ms, Tick};
 /// Between two comparisons of a feed that says nothing.
 const EVERY: Ms = Ms::mins(10);
 
-/// Empty pages in a row, although there is more, after which the feed is lost. The delays
-/// between them add up to a minute: a replica may lag.
+/// So many empty pages in a row, although there is more, are a silence. One is nothing.
 const SILENCES: u32 = 6;
+
+/// So long a silence loses the feed. A replica may lag.
+const SILENCE: Ms = Ms::mins(1);
 
 /// See the [module](self).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Doubt {
     /// The newest event that somebody told of.
     beyond: Option<EventId>,
-    /// Empty pages in a row since.
+    /// Empty pages in a row since, and when the first of them came.
     silences: u32,
+    silent_since: Option<Tick>,
     /// When the feed last told something, or had the newest event that we have.
     proven: Tick,
     pub asking: Asking,
@@ -43,7 +46,7 @@ pub(super) enum Asking {
 impl Doubt {
     /// The feed told something, or has nothing that we do not have.
     pub fn proved(&mut self, now: Tick) {
-        (self.beyond, self.silences, self.proven) = (None, 0, now);
+        *self = Self { proven: now, asking: core::mem::take(&mut self.asking), ..Self::default() };
     }
 
     /// The next comparison is not before the time for it comes again.
@@ -63,7 +66,7 @@ impl Doubt {
             _ => None,
         };
         if numbers.is_some_and(|(beyond, at)| at < beyond) {
-            self.silences = 0;
+            (self.silences, self.silent_since) = (0, None);
             return true;
         }
         self.proved(now);
@@ -71,27 +74,30 @@ impl Doubt {
     }
 
     /// An empty page came. Answers how often in a row, if there is more; else the next look may
-    /// be a comparison.
-    pub fn silence(&mut self, now: Tick) -> Option<u32> {
+    /// be a comparison. Where we have no event there is none to compare.
+    pub fn silence(&mut self, now: Tick, at: Option<&Position>) -> Option<u32> {
         if self.beyond.is_none() {
-            if now >= self.proven + EVERY {
+            if now >= self.proven + EVERY && matches!(at, Some(Position::After(_))) {
                 self.asking = Asking::Newest;
             }
             return None;
         }
         self.silences = self.silences.saturating_add(1);
+        self.silent_since.get_or_insert(now);
         Some(self.silences)
     }
 
-    /// Whether so many silences are too many.
-    pub fn is_lost(silences: u32) -> bool {
-        silences >= SILENCES
+    /// Whether the feed said nothing for too long.
+    pub fn is_lost(&self, now: Tick) -> bool {
+        let long = self.silent_since.is_some_and(|since| now - since >= SILENCE);
+        long && self.silences >= SILENCES
     }
 
     /// For the [fingerprint](crate::fingerprint).
     pub fn print(&self, print: &mut Print) {
-        let Self { beyond, silences, proven, asking } = self;
+        let Self { beyond, silences, silent_since, proven, asking } = self;
         print.plain(&(beyond, silences, asking));
+        print.maybe(*silent_since, Print::since);
         print.since(*proven);
     }
 }

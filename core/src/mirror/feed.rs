@@ -1,6 +1,6 @@
 //! The feed: where it stands, and what it says.
 
-use super::doubt::{Asking, Doubt};
+use super::doubt::Asking;
 use super::names::Name;
 use super::stream::RARELY;
 use super::{AGAIN, Mirror, PATIENCE, State};
@@ -237,9 +237,9 @@ impl Mirror {
         if self.at != asked {
             self.progress += 1;
             tip &= !self.doubt.told(cx.now.tick, self.at.as_ref());
-        } else if let Some(silences) = self.doubt.silence(cx.now.tick) {
+        } else if let Some(silences) = self.doubt.silence(cx.now.tick, self.at.as_ref()) {
             // There is more, and it does not come.
-            if Doubt::is_lost(silences) {
+            if self.doubt.is_lost(cx.now.tick) {
                 return self.lose_feed(cx, files, FeedLoss::Silent);
             }
             self.at_tip = false;

@@ -21,7 +21,10 @@ pub(super) struct Ears {
 impl Ears {
     /// A part of an answer arrived.
     pub(super) fn part(&mut self, now: Wall, part: &Part, of_stream: bool) {
-        self.heard.answered_at = Some(now);
+        // What goes out says nothing of the server.
+        if of_stream || *part != Part::Alive {
+            self.heard.answered_at = Some(now);
+        }
         if of_stream {
             self.alive_at = Some(now);
         }

@@ -10,13 +10,17 @@ use crate::engine::Engine;
 use crate::files::Standing;
 use crate::files::entry::Hold;
 use crate::id::UnitId;
+use crate::journal::Journal;
 use crate::mirror::State;
 use crate::mirror::stream::Stream;
 use crate::status::{
     Bootstrap, Circuit, Heard, Listener, Listening, Outbox, Phase, Verdict, WorkspaceStatus,
 };
-use crate::time::{Ms, Now};
+use crate::time::{Ms, Now, Tick};
 use crate::timers::{Wake, Why};
+
+/// A commit that takes longer is worth a word.
+const UNSTORED: Ms = Ms::secs(15);
 
 /// How many paths are listed by name.
 const LISTED: usize = 20;
@@ -57,6 +61,9 @@ impl Workspace {
             (Verdict::Degraded, format!("{reason} ({} times)", self.mirror.row.stalls))
         } else if let Some(reason) = self.unanswered(now, engine) {
             (Verdict::Degraded, reason)
+        } else if let Some(since) = unstored(now, engine) {
+            let ago = now.tick - since;
+            (Verdict::Degraded, format!("the database could not be written for {ago}"))
         } else if self.files.disk_paused().is_some() {
             (Verdict::Degraded, String::from("the disk is full or read-only"))
         } else if aside > 0 {
@@ -121,7 +128,7 @@ impl Workspace {
     /// Nobody knows what the server has now.
     fn unanswered(&self, now: Now, engine: &Engine) -> Option<String> {
         let open = self.circuit(now, engine).open;
-        let what = self.mirror.unanswered().or_else(|| open.then(|| "every request".into()))?;
+        let what = self.mirror.unanswered().or_else(|| open.then(|| "any request".into()))?;
         let Heard { answered_at, trouble, .. } = &self.ears.heard;
         let since = answered_at.map_or(String::from("not since the start"), |at| {
             format!("last {} ago", Ms(now.wall.0.saturating_sub(at.0)))
@@ -273,4 +280,10 @@ impl Workspace {
         }
         waits
     }
+}
+
+/// Since when there is something that the store did not take, where that is long ago.
+fn unstored(now: Now, engine: &Engine) -> Option<Tick> {
+    let since = engine.journals.values().filter_map(Journal::owed_since).min()?;
+    (now.tick - since >= UNSTORED).then_some(since)
 }

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
+use super::send::patience;
 use super::{State, Writeback};
 use crate::decision::Decision;
 use crate::engine::Cx;
@@ -37,7 +38,13 @@ impl Writeback {
         part: Part,
         at: Ordinal,
     ) {
-        cx.extend(call, super::send::PATIENCE);
+        // Once it answers, it has all of the body.
+        let on_its_way = if part == Part::Alive {
+            self.bytes_of(self.sent.get(&call).into_iter().flatten())
+        } else {
+            0
+        };
+        cx.extend(call, patience(on_its_way));
         match part {
             Part::Wrote { path, revision, op } => {
                 if let Some(path) = self.take_from(call, &path) {

@@ -10,6 +10,7 @@ use crate::event::Order;
 use crate::fault::Fault;
 use crate::files::Files;
 use crate::files::entry::{Local, Unsent};
+use crate::files::plan::{Rule, plan};
 use crate::id::{CommandId, OpId};
 use crate::path::RemotePath;
 use crate::row::{LetterRow, Of, ReceiptRow, Staged, Value};
@@ -145,7 +146,8 @@ impl Writeback {
             Some((Local::Absent, None)) => Some(None),
             Some((Local::Odd(_), None)) | None => None,
         };
-        if here != Some(wanted) {
+        let planned = files.get(&path).map(|entry| plan(entry, files.mode()).1);
+        if here != Some(wanted) || planned.is_some_and(Rule::is_of_remote) {
             return cx.note(Decision::NothingToSend { path, command: command.clone() });
         }
         if letter.op.is_none() && files.is_there(&path, wanted) {

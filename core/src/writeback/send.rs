@@ -19,8 +19,17 @@ const FILES: usize = 256;
 /// Requests at once. While one is on its way the next grows.
 const REQUESTS: usize = 4;
 
-/// How long a write may go unanswered.
-pub(super) const PATIENCE: Ms = Ms::secs(60);
+/// How long a write may go unanswered, beside the time that its bytes take.
+const PATIENCE: Ms = Ms::secs(60);
+
+/// Bytes that the slowest link takes in a second. What waits in buffers on its way out is counted as
+/// sent, and says nothing until it is.
+const SLOWEST: u64 = 8 * 1024;
+
+/// How long a write of so many bytes may say nothing.
+pub(super) fn patience(bytes: u64) -> Ms {
+    Ms(PATIENCE.0 + bytes.saturating_mul(1_000) / SLOWEST)
+}
 
 impl Writeback {
     /// Sends what may be sent.
@@ -49,7 +58,8 @@ impl Writeback {
                 }
             };
             let credit = batch.len() as u32;
-            let call = cx.ask(Class::Interactive, request, PATIENCE, credit);
+            let patience = patience(self.bytes_of(&batch));
+            let call = cx.ask(Class::Interactive, request, patience, credit);
             for path in &batch {
                 self.turn(path, State::Sent);
             }
@@ -87,6 +97,12 @@ impl Writeback {
             batch.push(path.clone());
         }
         batch
+    }
+
+    /// How many bytes these intents send.
+    pub(super) fn bytes_of<'a>(&self, paths: impl IntoIterator<Item = &'a RemotePath>) -> u64 {
+        let rows = paths.into_iter().filter_map(|path| self.intents.get(path));
+        rows.filter_map(|intent| intent.row.bytes).map(|staged| staged.size).sum()
     }
 
     /// Whether something above or below a path was on its way before it.

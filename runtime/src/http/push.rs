@@ -24,7 +24,8 @@ use crate::disk::Stage;
 const CHUNK: usize = 64 * 1024;
 
 /// Well below the machine's patience.
-const PULSE: Duration = Duration::from_secs(5);
+pub(super) const PULSE: Duration =
+    if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
 
 /// Chunks that wait for the connection.
 const CHUNKS: usize = 4;
@@ -316,23 +317,5 @@ impl Write for Chunks {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use landfall_core::id::UnitId;
-
-    #[test]
-    fn a_body_that_goes_out_slowly_says_so_now_and_then() {
-        let (events, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let call = CallId { run: 1, unit: UnitId(0), n: 7 };
-        let begun = Instant::now().checked_sub(PULSE).unwrap();
-        let mut pulse = Pulse { events, call, told: begun };
-        pulse.beat();
-        assert_eq!(told.try_recv(), Ok(Event::Part { call, part: Part::Alive }));
-        pulse.beat();
-        assert!(told.try_recv().is_err(), "not with every piece");
     }
 }

@@ -38,15 +38,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Told {
-    #[serde(default)]
-    event_id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    path: String,
-    #[serde(default)]
-    revision: String,
-    content_hash: Option<String>,
+    #[serde(flatten)]
+    event: FeedEvent,
     #[serde(default)]
     inline_content: bool,
     content: Option<String>,
@@ -124,22 +117,16 @@ impl Attempt {
     }
 
     async fn take_event(&self, told: Told, blobs: &mut u32) -> Result<(), Failed> {
-        if told.kind == "pong" {
+        if told.event.kind == "pong" {
             return self.tell(Part::Alive).await;
         }
-        if told.event_id.is_empty() {
+        if told.event.event_id.is_empty() {
             return Ok(());
         }
         self.credit().await?;
         let blob = BlobId { call: self.call, part: *blobs };
         let content = told.content.filter(|_| told.inline_content);
-        let event = FeedEvent {
-            event_id: told.event_id,
-            kind: told.kind,
-            path: told.path,
-            revision: told.revision,
-            content_hash: told.content_hash,
-        };
+        let event = told.event;
         let Some(content) = content else {
             self.hand_over(Part::Event { event, inline: None });
             return Ok(());

@@ -188,8 +188,8 @@ fn say(text: &mut String, letter: &Letter, fate: &Fate) {
             format!("REFUSED AGAIN{status}: {path}: {said}\nit is the dead letter {op} now")
         }
         Fate::Nothing => format!(
-            "NOTHING WAS SENT for {op}: what is at {path} here is something else by now, and is \
-             sent by itself. `landfall writeback show {op}` says where the old content is kept; \
+            "NOTHING WAS SENT for {op}: {path} is something else by now, here (then that is sent by \
+             itself) or on the server (then nothing overwrites it). `landfall writeback show {op}` says where the old content is kept; \
              `landfall writeback discard {op}` gives that up"
         ),
         Fate::OnItsWay(0) => format!("on its way: {path}. `landfall writeback list` says how far"),

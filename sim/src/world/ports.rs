@@ -116,9 +116,10 @@ impl World {
                 let upto = CommitSeq(seq.0 - 1);
                 self.say_later(Ms(1 + beat * BEAT.0), Event::Stored { store: StoreId(0), upto });
             }
-            wait += beats * BEAT.0;
-            self.full_until = self.now + Ms(wait);
-            self.story.say(self.now, || format!("For {} the store has no room.", Ms(wait)));
+            let full = Ms(beats * BEAT.0);
+            wait += full.0;
+            self.full_until = self.now + full;
+            self.story.say(self.now, || format!("For {full} the store has no room."));
         }
         self.flushing = Some(kill);
         let run = self.run;

@@ -173,3 +173,23 @@ async fn an_operation_is_over_when_the_server_says_so() {
         assert_eq!(outcome, Outcome::Ok(Answer::Op(state)));
     }
 }
+
+/// A link that takes minutes is not a dead one: the machine hears now and then that it goes on.
+#[tokio::test]
+async fn a_body_that_goes_out_slowly_says_so() {
+    let mut lab = Lab::new().await;
+    let push = lab.push(1, "/large", None, &vec![7; 12 * 1024 * 1024]);
+    lab.http.ask(CALL, Request::Push(push), 1);
+    let (mut socket, _) = lab.listener.accept().await.unwrap();
+    let mut beats = 0;
+    // It takes a piece, and another only once it was heard that the rest goes out.
+    while beats < 3 {
+        let mut piece = vec![0; 1024 * 1024];
+        let _ = socket.read(&mut piece).await.unwrap();
+        tokio::time::sleep(super::super::push::PULSE).await;
+        while let Ok(event) = lab.events.try_recv() {
+            assert_eq!(event, Event::Part { call: CALL, part: Part::Alive });
+            beats += 1;
+        }
+    }
+}
