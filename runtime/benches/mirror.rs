@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use landfall::serve::{Route, Running, ServerConfig, start};
 use landfall_core::time::Wall;
 use landfall_reference::script::Script;
-use landfall_reference::server::{Content, Refusal, Server};
+use landfall_reference::server::{Content, Refusal, Server, Settings};
 
 /// Runs without changes that are measured.
 const PASSES: usize = 9;
@@ -39,7 +39,7 @@ async fn main() -> Fallible<()> {
     println!("|---|---|---|");
     let ten = bootstrap(10_000, 200).await?;
     for (files, dirs) in [(50_000, 1), (50_000, 1_000)] {
-        let many = by_tree(files, dirs).await?;
+        let many = by_tree(files, dirs, Settings::default()).await?;
         let per_file = |took: Duration, files: u32| took.as_secs_f64() / f64::from(files);
         let ratio = per_file(many.took, 50_000) / per_file(ten, 10_000);
         row(
@@ -56,7 +56,7 @@ async fn main() -> Fallible<()> {
 
 /// Both ways of a first bootstrap, and a pass without changes. Answers the time by the tree.
 async fn bootstrap(files: u64, dirs: u64) -> Fallible<Duration> {
-    let server = serving(workspace(files, dirs)).await?;
+    let server = serving(workspace(files, dirs, Settings::default())).await?;
     let plain = plainly(&server).await?;
     let dir = tempfile::tempdir()?;
     let export = once(&server, dir.path()).await?;
@@ -66,19 +66,27 @@ async fn bootstrap(files: u64, dirs: u64) -> Fallible<Duration> {
         &format!("{:.2}x writing them plainly ({})", ratio(export.took, plain), secs(plain)),
     );
     again("`mount --once` again, without changes", &server, dir.path()).await?;
-    let tree = by_tree(files, dirs).await?;
+    let tree = by_tree(files, dirs, Settings::default()).await?;
     row(
         "the same files by the tree",
         &format!("{}, at most {} MiB", secs(tree.took), tree.peak),
         &format!("{:.2}x the export", ratio(tree.took, export.took)),
     );
+    let bulk = by_tree(files, dirs, hosted()).await?;
+    row(
+        "the same of a hosted server, which has fs/bulk-read",
+        &format!("{}, at most {} MiB", secs(bulk.took), bulk.peak),
+        &format!("{:.2}x the export", ratio(bulk.took, export.took)),
+    );
     if let Some(client) = std::env::var_os("LANDFALL_NPM_CLIENT") {
-        let theirs = npm_by_tree(&server, Path::new(&client)).await?;
-        row(
-            "the npm client 0.10.69 by the tree",
-            &secs(theirs),
-            &format!("{:.1}x as long as ours", ratio(theirs, tree.took)),
-        );
+        for (what, settings, ours) in [
+            ("the npm client 0.10.69 by the tree", Settings::default(), tree.took),
+            ("the same of a hosted server", hosted(), bulk.took),
+        ] {
+            let server = serving(workspace(files, dirs, settings)).await?;
+            let theirs = npm_by_tree(&server, Path::new(&client)).await?;
+            row(what, &secs(theirs), &format!("{:.1}x as long as ours", ratio(theirs, ours)));
+        }
     }
     Ok(tree.took)
 }
@@ -102,7 +110,7 @@ async fn again(what: &str, server: &Running, dir: &Path) -> Fallible<()> {
 
 /// What a start costs where there is much: rows are loaded, the feed is followed, all is in step.
 async fn restart() -> Fallible<()> {
-    let server = serving(workspace(100_000, 1_000)).await?;
+    let server = serving(workspace(100_000, 1_000, Settings::default())).await?;
     let dir = tempfile::tempdir()?;
     once(&server, dir.path()).await?;
     again("the same at 100,000 files", &server, dir.path()).await
@@ -129,8 +137,8 @@ async fn npm_by_tree(server: &Running, client: &Path) -> Fallible<Duration> {
     Ok(tokio::task::spawn_blocking(move || watch(child, began)).await??.took)
 }
 
-async fn by_tree(files: u64, dirs: u64) -> Fallible<Ran> {
-    let server = serving(workspace(files, dirs)).await?;
+async fn by_tree(files: u64, dirs: u64, settings: Settings) -> Fallible<Ran> {
+    let server = serving(workspace(files, dirs, settings)).await?;
     let refuse = Some(Refusal::new(413, "payload_too_large", "export too large"));
     server.plan_next(Route::Export, Script { refuse, ..Script::default() });
     once(&server, tempfile::tempdir()?.path()).await
@@ -151,7 +159,7 @@ async fn memory(what: &str, files: u64, mib: usize) -> Fallible<()> {
 
 /// A mount that goes on: how soon changes are here, and what it costs when there are none.
 async fn live() -> Fallible<()> {
-    let server = serving(workspace(10_000, 200)).await?;
+    let server = serving(workspace(10_000, 200, Settings::default())).await?;
     let dir = tempfile::tempdir()?;
     once(&server, dir.path()).await?;
     let mut child = mount(&server, dir.path(), &["--interval", "30s"]).spawn()?;
@@ -208,8 +216,8 @@ async fn live() -> Fallible<()> {
     Ok(())
 }
 
-fn workspace(files: u64, dirs: u64) -> Server {
-    let mut server = Server::default();
+fn workspace(files: u64, dirs: u64, settings: Settings) -> Server {
+    let mut server = Server::new(settings);
     for n in 0..files {
         let size = 2048 + (n * 7919) % 2048;
         let line = format!("line of file {n}, which is neither long nor short\n");
@@ -218,6 +226,11 @@ fn workspace(files: u64, dirs: u64) -> Server {
         server.put(&path, Content::new(text.as_bytes()), Wall(1_000));
     }
     server
+}
+
+/// What hosted servers have and the reference server has not.
+fn hosted() -> Settings {
+    Settings { bulk_read: true, ..Settings::default() }
 }
 
 fn put(server: &Running, path: &str, text: &str) {
