@@ -213,3 +213,17 @@ fn refused(response: &Response<Option<Vec<u8>>>) -> Failed {
     let (blame, why) = Fault::classify(response.status().as_u16(), &error.code, &error.message);
     Failed { blame, why, retry_after }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_has_null_for_a_word_does_not_end_the_stream() {
+        let told = r#"{"eventId":"evt_9","type":"file.deleted","path":"/a","revision":null}"#;
+        let told: Told = serde_json::from_str(told).unwrap();
+        assert_eq!((told.event.event_id.as_str(), told.event.revision.as_str()), ("evt_9", ""));
+        let pong: Told = serde_json::from_str(r#"{"type":"pong"}"#).unwrap();
+        assert_eq!(pong.event.kind, "pong");
+    }
+}
