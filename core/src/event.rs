@@ -165,8 +165,8 @@ pub enum Part {
     },
     /// The stream is open.
     Opened,
-    /// Nothing to tell yet, but it goes on: the other side of a stream is there, or an operation
-    /// of the disk, or one before it, is at work.
+    /// Nothing to tell yet, but it goes on: the other side of a stream is there, a body goes out,
+    /// or an operation of the disk, or one before it, is at work.
     Alive,
     /// Something happened.
     Event {

@@ -157,3 +157,20 @@ fn an_empty_workspace_is_left_in_peace() {
     }
     assert!(lab.status().in_step && !lab.told("the feed was lost"), "{}", lab.story);
 }
+
+/// Each of them has the feed asked at once, and a replica that lags has none of them yet.
+#[test]
+fn a_feed_that_lags_for_a_second_behind_many_events_is_not_lost() {
+    let mut lab = Lab::streaming_in_step_with(&[("/a", 1)]);
+    let call = lab.request("stream");
+    lab.part(call, Part::Opened);
+    lab.quiet_feed();
+    let looks = lab.sent("events");
+    for n in 102..112 {
+        lab.part(call, Part::Event { event: updated(n, "/a", 2), inline: None });
+        lab.wait(Ms(100));
+        lab.quiet_feed_if_asked();
+    }
+    assert!(lab.sent("events") >= looks + 6, "{}", lab.story);
+    assert!(!lab.told("the feed was lost"), "{}", lab.story);
+}

@@ -311,9 +311,8 @@ fn files_that_moved_do_not_count_as_deleted() {
     assert!(lab.sent("delete") > 0);
 }
 
-/// An accepted write is not delivered before the server says that it was carried out.
-#[test]
-fn a_receipt_is_collected_and_a_failure_there_is_a_dead_letter() {
+/// A lab in which `/a` was edited, and the server took the edit and works on it as `op_5`.
+fn accepted() -> Lab {
     let mut lab = Lab::two_way(&[("/a", 1)]);
     lab.saves("/a", 9);
     lab.wait(Ms(20));
@@ -321,6 +320,13 @@ fn a_receipt_is_collected_and_a_failure_there_is_a_dead_letter() {
     let (path, revision) = ("/a".to_string(), Revision("rev_50".into()));
     lab.part(call, Part::Wrote { path, revision, op: Some(OpId("op_5".into())) });
     lab.done(call, Answer::WroteMany);
+    lab
+}
+
+/// An accepted write is not delivered before the server says that it was carried out.
+#[test]
+fn a_receipt_is_collected_and_a_failure_there_is_a_dead_letter() {
+    let mut lab = accepted();
     lab.wait(Ms(1));
     assert!(!lab.status().in_step && lab.status().outbox.owed == 1);
     // It does not know it yet, and then it is pending.
@@ -564,13 +570,7 @@ fn what_was_too_large_is_sent_when_the_limit_was_raised() {
 /// What was sent is in step, and the server failed to carry it out: that is no success.
 #[test]
 fn once_does_not_succeed_with_a_dead_letter() {
-    let mut lab = Lab::two_way(&[("/a", 1)]);
-    lab.saves("/a", 9);
-    lab.wait(Ms(20));
-    let call = lab.request("bulk");
-    let (path, revision) = ("/a".to_string(), Revision("rev_50".into()));
-    lab.part(call, Part::Wrote { path, revision, op: Some(OpId("op_5".into())) });
-    lab.done(call, Answer::WroteMany);
+    let mut lab = accepted();
     lab.config.workspaces[0].1.once = true;
     lab.kill();
     lab.wait(Ms::secs(2));
@@ -590,13 +590,7 @@ fn once_does_not_succeed_with_a_dead_letter() {
 #[test]
 fn a_retry_of_what_was_accepted_does_not_overwrite_what_somebody_else_wrote() {
     for mode in [SyncMode::Mirror, SyncMode::WriteOnly] {
-        let mut lab = Lab::two_way(&[("/a", 1)]);
-        lab.saves("/a", 9);
-        lab.wait(Ms(20));
-        let call = lab.request("bulk");
-        let (path, revision) = ("/a".to_string(), Revision("rev_50".into()));
-        lab.part(call, Part::Wrote { path, revision, op: Some(OpId("op_5".into())) });
-        lab.done(call, Answer::WroteMany);
+        let mut lab = accepted();
         lab.wait(Ms(1));
         let call = lab.request("op op_5");
         lab.done(call, Answer::Op(OpState::Failed("dead_lettered".into())));

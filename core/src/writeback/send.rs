@@ -132,3 +132,14 @@ impl Writeback {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_has_a_minute_and_as_long_as_a_slow_link_takes_for_its_bytes() {
+        assert_eq!(patience(0), Ms::secs(60));
+        assert_eq!(patience(8 * 1024 * 1024), Ms::secs(60 + 1024));
+    }
+}

@@ -294,7 +294,8 @@ impl Oracles {
         self.stop.told();
     }
 
-    /// The process exited; `busy`: while the disk or the store owed it an answer.
+    /// The process exited; `busy`: while the disk or the store owed it an answer; `full`: while the
+    /// store said that it had no room.
     pub fn exited(&mut self, now: Tick, exit: Exit, busy: bool, full: bool) {
         self.now = now;
         let ruling = self.stop.exited(exit, busy, full);
