@@ -1,9 +1,10 @@
 //! Names of things the machine talks about.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One thing that is kept in step: a workspace, later a relay or an import.
 #[derive(
@@ -64,9 +65,29 @@ impl fmt::Display for BlobId {
 }
 
 /// The server's name for one version of one file. Opaque: only equality means anything.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Revision(pub String);
+///
+/// An entry, its row and what is under way for it share one, so cloning is cheap.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Revision(pub Arc<str>);
+
+impl Revision {
+    /// As the server wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Revision {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Revision {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d).map(|name| Self(name.into()))
+    }
+}
 
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -71,12 +71,14 @@ impl RemotePath {
         if name.len() > PATH_MAX {
             return Err(PathError::TooLong);
         }
-        for part in rest.split('/') {
+        // Hardly any name has one, so all components are looked through at once.
+        let odd = rest.bytes().any(|byte| matches!(byte, b'\0' | b'\\'));
+        for part in components(rest) {
             match part {
                 "" => return Err(PathError::EmptyComponent),
                 "." | ".." => return Err(PathError::Dots),
-                _ if part.contains('\0') => return Err(PathError::Nul),
-                _ if part.contains('\\') => return Err(PathError::Backslash),
+                _ if odd && part.contains('\0') => return Err(PathError::Nul),
+                _ if odd && part.contains('\\') => return Err(PathError::Backslash),
                 _ if is_taken_for(part, CONTROL_DIR) => return Err(PathError::Control),
                 _ => {}
             }
@@ -92,6 +94,12 @@ impl RemotePath {
     /// Without the leading `/`, to be joined to a root.
     pub fn relative(&self) -> &str {
         &self.0[1..]
+    }
+
+    /// With a `/` at its end: what the paths below it begin with. Not what is
+    /// [shown](fmt::Display), which may be escaped.
+    pub fn as_dir(&self) -> String {
+        [self.as_str(), "/"].concat()
     }
 
     /// The directories above it, nearest first, without the root.
@@ -122,13 +130,24 @@ impl RemotePath {
     }
 }
 
+/// The parts of a name. Names are short: this is faster than a search for a character.
+fn components(name: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(name);
+    core::iter::from_fn(move || {
+        let name = rest?;
+        let end = name.bytes().position(|byte| byte == b'/');
+        rest = end.map(|end| &name[end + 1..]);
+        Some(&name[..end.unwrap_or(name.len())])
+    })
+}
+
 /// Whether a path, relative to the root of a mirror, stays where it is, in both directions: what
 /// keeps the history of that directory, for half of it is worse than none and whoever writes
 /// there can run programs here; and the private state of the existing client.
 pub fn stays_home(relative: &str) -> bool {
-    let top = relative.split('/').next().unwrap_or(relative);
+    let top = components(relative).next().unwrap_or(relative);
     HISTORY.iter().any(|name| is_taken_for(top, name))
-        || relative.split('/').any(|part| {
+        || components(relative).any(|part| {
             let rest = part.strip_prefix(CLIENT_STATE);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(".tmp-"))
         })

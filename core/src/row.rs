@@ -411,9 +411,7 @@ impl RowTable {
                     let stored = row.encode();
                     self.put(stored);
                 }
-                Change::Delete(key) => {
-                    self.0.remove(&(key.unit.0, key.kind().to_string(), key.key().to_string()));
-                }
+                Change::Delete(key) => self.delete(key),
             }
         }
     }
@@ -421,6 +419,11 @@ impl RowTable {
     /// Adds or replaces an encoded row.
     pub fn put(&mut self, row: StoredRow) {
         self.0.insert((row.unit.0, row.kind.clone(), row.key.clone()), row);
+    }
+
+    /// Removes a row, if it is there.
+    pub fn delete(&mut self, key: &RowKey) {
+        self.0.remove(&(key.unit.0, key.kind().to_string(), key.key().to_string()));
     }
 
     /// One row.

@@ -54,35 +54,55 @@ pub enum Why {
     Patience,
 }
 
+/// How many reasons a unit has.
+const WHYS: usize = Why::Patience as usize + 1;
+
 /// At most one instant for each reason.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Timers {
     queue: BTreeSet<(Tick, Wake)>,
     at: BTreeMap<Wake, Tick>,
+    /// Those of units. They are set and cleared after each step, most of them to what they were.
+    units: BTreeMap<UnitId, [Option<Tick>; WHYS]>,
 }
 
 impl Timers {
     /// Wakes for `wake` at `tick`, and no longer at the instant set before.
     pub fn set(&mut self, wake: Wake, tick: Tick) {
-        match self.at.insert(wake, tick) {
-            // Most timers are set anew after each step, to what they were.
-            Some(old) if old == tick => return,
-            Some(old) => self.queue.remove(&(old, wake)),
-            None => false,
+        let before = match wake {
+            Wake::Unit(unit, why) => {
+                self.units.entry(unit).or_default()[why as usize].replace(tick)
+            }
+            wake => self.at.insert(wake, tick),
         };
+        if before == Some(tick) {
+            return;
+        }
+        if let Some(old) = before {
+            self.queue.remove(&(old, wake));
+        }
         self.queue.insert((tick, wake));
     }
 
     /// Does not wake for `wake` any more.
     pub fn clear(&mut self, wake: Wake) {
-        if let Some(old) = self.at.remove(&wake) {
+        let before = match wake {
+            Wake::Unit(unit, why) => {
+                self.units.get_mut(&unit).and_then(|at| at[why as usize].take())
+            }
+            wake => self.at.remove(&wake),
+        };
+        if let Some(old) = before {
             self.queue.remove(&(old, wake));
         }
     }
 
     /// When `wake` is due.
     pub fn get(&self, wake: Wake) -> Option<Tick> {
-        self.at.get(&wake).copied()
+        match wake {
+            Wake::Unit(unit, why) => self.units.get(&unit)?[why as usize],
+            wake => self.at.get(&wake).copied(),
+        }
     }
 
     /// The first instant and its reason.
@@ -92,8 +112,9 @@ impl Timers {
 
     /// For the [fingerprint](crate::fingerprint).
     pub fn print(&self, print: &mut Print) {
-        let Self { queue: _, at } = self;
-        print.any_order(at, |print, (wake, tick)| {
+        // Every timer is in the queue.
+        let Self { queue, at: _, units: _ } = self;
+        print.any_order(queue, |print, (tick, wake)| {
             match wake {
                 Wake::Deadline(call) => print.call(*call),
                 other => print.plain(other),

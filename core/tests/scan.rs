@@ -36,6 +36,15 @@ fn a_restart_without_changes_looks_at_no_file() {
 }
 
 #[test]
+fn a_directory_whose_name_is_shown_escaped_is_read_too() {
+    let mut lab = Lab::in_step_with(&[("/a", 1), ("/\u{202e}d/b", 2)]);
+    lab.wait(Ms::secs(5));
+    let since = lab.effects.len();
+    lab.kill();
+    assert_eq!(asked(&lab, since), ["read the root", "read /\\u{202e}d"]);
+}
+
+#[test]
 fn what_changed_or_went_meanwhile_is_looked_at() {
     let mut lab = in_step();
     lab.put("/d/b", hash(9));

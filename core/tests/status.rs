@@ -37,7 +37,7 @@ fn in_step_there_is_no_bootstrap_and_no_trouble() {
     let mut lab = Lab::in_step_with(&[("/a", 1)]);
     let status = lab.status();
     assert!(status.bootstrap.is_none() && status.heard.trouble.is_none());
-    assert_eq!(status.last_applied.unwrap().0, "rev_1");
+    assert_eq!(status.last_applied.unwrap().as_str(), "rev_1");
     assert_eq!(status.listener.state, Listening::Polling);
     lab.wait(Ms::secs(40));
     lab.answer("events", refused(503, "", "oops"));

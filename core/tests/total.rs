@@ -27,7 +27,7 @@ fn event(kind: u8, a: u8, b: u8, calls: &[CallId]) -> Event {
     let path = PATHS[usize::from(b) % PATHS.len()];
     let n = b % 5;
     let blob = BlobId { call, part: u32::from(b) };
-    let revision = Revision(format!("rev_{n}"));
+    let revision = Revision(format!("rev_{n}").into());
     let file = Fetched { path: path.into(), revision, hash: hash(n), size: 9, blob };
     let done = |outcome| Event::Done { call, outcome };
     let ok = |answer| done(Outcome::Ok(answer));

@@ -42,7 +42,7 @@ fn command(lab: &Lab, like: &str) -> CommandId {
 fn take_all(lab: &mut Lab, call: CallId, files: &[Push], revision: &mut u32) {
     for file in files {
         *revision += 1;
-        let (path, revision) = (file.path.to_string(), Revision(format!("rev_{revision}")));
+        let (path, revision) = (file.path.to_string(), Revision(format!("rev_{revision}").into()));
         lab.part(call, Part::Wrote { path, revision, op: None });
     }
     lab.done(call, Answer::WroteMany);

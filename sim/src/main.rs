@@ -18,6 +18,10 @@ use landfall_sim::shrink::shrink;
 use landfall_sim::story::brief;
 use landfall_sim::world::Planted;
 
+/// A run allocates and frees a few hundred thousand small things.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A kind never struck, or an oracle never judged.
 const BLIND: u8 = 25;
 

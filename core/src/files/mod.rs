@@ -33,7 +33,7 @@ use plan::{Action, Rule, SyncMode, plan};
 use push::Pushes;
 use scan::Scan;
 use seal::Seals;
-use slot::Slot;
+use slot::{Queued, Slot};
 use unlink::Unlinks;
 use witnesses::Witnesses;
 
@@ -348,8 +348,8 @@ impl Files {
     where
         R: Default,
     {
-        self.leave_sets(path);
         let Some(slot) = self.slots.get_mut(path) else { return R::default() };
+        let queued = slot.leave_sets();
         let before = slot.entry.row();
         let result = change(slot);
         let base = &slot.entry.base;
@@ -363,17 +363,19 @@ impl Files {
             cx.put(Value::Entry(path.clone(), slot.entry.row()));
             slot.mark = cx.mark();
         }
+        self.leave(path, queued);
         self.settle(cx, path);
         result
     }
 
     /// Asks the plan what to do with a path, and puts it in the set of that kind of work.
     fn settle(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
-        self.leave_sets(path);
         let Some(slot) = self.slots.get_mut(path) else { return };
+        let queued = slot.leave_sets();
         let (action, rule) = plan(&slot.entry, self.mode);
         // What somebody else wrote meanwhile is not overwritten by a retry.
         slot.resend &= !rule.is_of_remote();
+        self.leave(path, queued);
         let Some(slot) = self.slots.get(path) else { return };
         match &slot.entry.doing {
             Some(Doing::Staged { .. }) => {
@@ -387,8 +389,7 @@ impl Files {
         if let Some(due) = waits {
             let aside = matches!(slot.entry.hold, Some(Hold::Aside { .. }));
             self.retry.insert((due, path.clone()));
-            self.queued(path);
-            return self.stand(path, if aside { Standing::Aside } else { Standing::Working });
+            return self.queue(path, if aside { Standing::Aside } else { Standing::Working });
         }
         if self.is_replayed(&slot.entry) && action.follows_remote() {
             return self.stand(path, Standing::Working);
@@ -547,22 +548,25 @@ impl Files {
             Set::Deletes => &mut self.deletes,
         };
         set.insert(path.clone());
-        self.queued(path);
-        self.stand(path, Standing::Working);
+        self.queue(path, Standing::Working);
     }
 
-    fn queued(&mut self, path: &RemotePath) {
-        if let Some(slot) = self.slots.get_mut(path) {
-            slot.queued = true;
-        }
+    /// A path is in a set of work now.
+    fn queue(&mut self, path: &RemotePath, standing: Standing) {
+        let Some(slot) = self.slots.get_mut(path) else { return };
+        slot.queued = true;
+        let before = core::mem::replace(&mut slot.standing, standing);
+        self.recount(before, standing);
     }
 
     fn leave_sets(&mut self, path: &RemotePath) {
-        let Some(slot) = self.slots.get_mut(path) else { return };
-        if !core::mem::take(&mut slot.queued) {
-            return;
-        }
-        let (due, mark) = (slot.due, slot.mark);
+        let queued = self.slots.get_mut(path).and_then(Slot::leave_sets);
+        self.leave(path, queued);
+    }
+
+    /// Takes a path out of the set of work that it is in, if it is in one.
+    fn leave(&mut self, path: &RemotePath, queued: Option<Queued>) {
+        let Some(Queued { due, mark }) = queued else { return };
         self.to_look.remove(path);
         self.to_fetch.remove(path);
         self.to_place.remove(path);

@@ -1,6 +1,5 @@
 //! The whole table, and its algebra.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::entry::{Entry, Hold, Local, Odd, Ordinal, Remote, Stamp, Version};
@@ -17,7 +16,7 @@ fn hash(n: u8) -> ContentHash {
 }
 
 fn version(n: u8) -> Version {
-    Version { revision: Revision(alloc::format!("rev_{n}")), hash: hash(n) }
+    Version { revision: Revision(alloc::format!("rev_{n}").into()), hash: hash(n) }
 }
 
 fn file(n: u8) -> Local {
@@ -246,7 +245,7 @@ fn carrying_out_the_plan_ends_in_rest() {
                         let Local::File { hash, .. } = entry.local else {
                             panic!("{}", cell(&entry))
                         };
-                        let revision = Revision("rev_10".to_string());
+                        let revision = Revision("rev_10".into());
                         entry.base = Some(Version { revision: revision.clone(), hash });
                         entry.remote = Remote::File { revision, hash: Some(hash), at: AT };
                     }

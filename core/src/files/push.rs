@@ -59,8 +59,7 @@ impl Files {
         let unheard = slot.entry.is_unheard() && !self.pushes.heard_all;
         let set = if unheard { &mut self.pushes.unheard } else { &mut self.pushes.to_push };
         set.insert(path.clone());
-        self.queued(path);
-        self.stand(path, Standing::Working);
+        self.queue(path, Standing::Working);
     }
 
     /// Copies what is to be sent. `waiting`: how many copies wait already.

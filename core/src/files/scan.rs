@@ -11,7 +11,6 @@
 //! it: what it left out or saw otherwise is found by a look.
 
 use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
@@ -96,7 +95,7 @@ impl Files {
     }
 
     fn has_below(&self, dir: &RemotePath) -> bool {
-        let first = format!("{dir}/");
+        let first = dir.as_dir();
         let mut after =
             self.slots.range::<str, _>((Bound::Included(first.as_str()), Bound::Unbounded));
         after.next().is_some_and(|(path, _)| path.is_below(dir.as_str()))

@@ -42,6 +42,13 @@ pub(super) struct Slot {
     pub queued: bool,
 }
 
+/// Where a slot is found in the sets of work that have an order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queued {
+    pub due: Option<Tick>,
+    pub mark: CommitSeq,
+}
+
 /// A read that said something else than feed and listings do.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Disagreed {
@@ -51,6 +58,12 @@ pub(super) struct Disagreed {
 }
 
 impl Slot {
+    /// It is in no set of work any more. Whoever calls this takes it out of the one it is in.
+    pub fn leave_sets(&mut self) -> Option<Queued> {
+        let was = core::mem::take(&mut self.queued);
+        was.then_some(Queued { due: self.due, mark: self.mark })
+    }
+
     pub fn observe(&mut self, remote: Remote) {
         // A listing without hashes takes nothing away from what is known.
         let remote = match (remote, &self.entry.remote) {

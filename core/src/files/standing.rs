@@ -30,8 +30,14 @@ impl Files {
     pub(super) fn stand(&mut self, path: &RemotePath, standing: Standing) {
         let Some(slot) = self.slots.get_mut(path) else { return };
         let before = core::mem::replace(&mut slot.standing, standing);
-        self.uncount(before);
-        self.count(standing, 1);
+        self.recount(before, standing);
+    }
+
+    pub(super) fn recount(&mut self, before: Standing, now: Standing) {
+        if before != now {
+            self.uncount(before);
+            self.count(now, 1);
+        }
     }
 
     pub(super) fn count(&mut self, standing: Standing, n: u64) {

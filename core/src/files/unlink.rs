@@ -56,8 +56,7 @@ impl Files {
             self.unlinks.missing.insert(path.clone());
             self.unlinks.since.entry(path.clone()).or_insert(cx.now.tick);
         }
-        self.queued(path);
-        self.stand(path, super::Standing::Working);
+        self.queue(path, super::Standing::Working);
     }
 
     /// Bytes went to the server.

@@ -1,7 +1,6 @@
 //! Issues the work that the sets hold, as much as the disk and the gate allow.
 
 use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
@@ -190,8 +189,7 @@ impl Files {
         } else {
             self.to_store.insert((mark, path.clone()));
         }
-        self.queued(path);
-        self.stand(path, Standing::Working);
+        self.queue(path, Standing::Working);
     }
 
     /// Lets staged bytes go. They are fetched again when they can be placed.
@@ -230,7 +228,7 @@ impl Files {
         if self.busy.contains(path) || path.ancestors().any(|dir| self.busy.contains(dir)) {
             return true;
         }
-        let below = format!("{}/", path.as_str());
+        let below = path.as_dir();
         let from = (Bound::Included(below.as_str()), Bound::Unbounded);
         let mut after = self.busy.range::<str, _>(from);
         after.next().is_some_and(|busy| busy.as_str().starts_with(&below))

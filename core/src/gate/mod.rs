@@ -315,6 +315,9 @@ impl Gate {
     }
 
     fn next_class(&self) -> Option<Class> {
+        if self.waiting.is_empty() {
+            return None;
+        }
         let limit = self.concurrency() as usize;
         let under_way = self.in_flight.len();
         if under_way >= limit || !self.credentials.allows(under_way) {

@@ -287,7 +287,7 @@ impl Mirror {
     ) -> Option<RemotePath> {
         let remote = match event.kind.as_str() {
             "file.created" | "file.updated" => Remote::File {
-                revision: Revision(event.revision),
+                revision: Revision(event.revision.into()),
                 hash: event.content_hash.as_deref().and_then(ContentHash::parse),
                 at,
             },

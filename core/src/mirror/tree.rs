@@ -102,7 +102,7 @@ impl Mirror {
                 continue;
             }
             let hash = entry.content_hash.as_deref().and_then(ContentHash::parse);
-            let revision = Revision(entry.revision);
+            let revision = Revision(entry.revision.into());
             files.observe(cx, &path, Remote::File { revision, hash, at: traversal.tag });
             seen += u64::from(files.saw(cx, &path, traversal.id));
         }

@@ -1,7 +1,6 @@
 //! Which intents are sent together, and when.
 
 use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
@@ -111,7 +110,7 @@ impl Writeback {
         if path.ancestors().any(|dir| self.intents.get(dir).is_some_and(earlier)) {
             return true;
         }
-        let first = format!("{path}/");
+        let first = path.as_dir();
         let from = (Bound::Included(first.as_str()), Bound::Unbounded);
         self.intents
             .range::<str, _>(from)

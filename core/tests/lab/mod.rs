@@ -230,7 +230,7 @@ impl Lab {
         let call = self.request(like);
         for (path, revision) in revisions {
             self.say(&format!("← {path} is {revision}"));
-            let (path, revision) = (path.to_string(), Revision(revision.to_string()));
+            let (path, revision) = (path.to_string(), Revision((*revision).into()));
             self.part(call, Part::Wrote { path, revision, op: None });
         }
         self.done(call, Answer::WroteMany);
@@ -451,7 +451,7 @@ impl Lab {
     pub fn fetched(&mut self, call: CallId, part: u32, path: &str, n: u8) -> Fetched {
         let blob = BlobId { call, part };
         self.blobs.insert(blob, hash(n));
-        let revision = Revision(format!("rev_{n}"));
+        let revision = Revision(format!("rev_{n}").into());
         Fetched { path: path.into(), revision, hash: hash(n), size: 10, blob }
     }
 

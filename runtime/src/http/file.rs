@@ -105,7 +105,7 @@ impl Parser {
         }
         Ok(FileObject::File(Fetched {
             path,
-            revision: Revision(fields.revision),
+            revision: Revision(fields.revision.into()),
             hash,
             size,
             blob,

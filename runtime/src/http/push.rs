@@ -189,7 +189,7 @@ fn correlation(command: &CommandId) -> String {
 }
 
 fn if_match(base: Option<&Revision>) -> Result<HeaderValue, Failed> {
-    let base = base.map_or(NOTHING, |base| base.0.as_str());
+    let base = base.map_or(NOTHING, |base| base.as_str());
     HeaderValue::from_str(base).map_err(|_| {
         let said = String::from("its revision does not fit a header");
         Failed::new(Blame::Payload, Fault::Rejected { status: 0, said })

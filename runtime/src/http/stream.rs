@@ -166,7 +166,7 @@ impl Attempt {
             self.stage.discard(blob)?;
             return Ok(None);
         }
-        let revision = Revision(event.revision.clone());
+        let revision = Revision(event.revision.as_str().into());
         Ok(Some(Fetched { path: event.path.clone(), revision, hash, size, blob }))
     }
 

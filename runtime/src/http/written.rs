@@ -57,7 +57,7 @@ impl Parser {
                         let Written { path, revision, op } = json.deserialize_next()?;
                         // Without a revision it counts as one that the answer left out.
                         if let Some(revision) = revision.filter(|revision| !revision.is_empty()) {
-                            let (revision, op) = (Revision(revision), named(op));
+                            let (revision, op) = (Revision(revision.into()), named(op));
                             self.credit()?;
                             self.send(Part::Wrote { path, revision, op });
                         }
@@ -86,7 +86,7 @@ impl Parser {
     pub(super) fn wrote(&self, json: &mut Json) -> Result<Answer, Failed> {
         let Accepted { op, revision } = json.deserialize_next()?;
         let revision = revision.filter(|revision| !revision.is_empty());
-        let revision = Revision(revision.ok_or_else(Failed::malformed)?);
+        let revision = Revision(revision.ok_or_else(Failed::malformed)?.into());
         Ok(Answer::Wrote { revision, op: named(op) })
     }
 

@@ -79,7 +79,7 @@ pub fn files(root: &Path) -> Result<BTreeMap<String, FileState>, StoreError> {
             Hold::Unsent { why: Unsent::GivenUp, .. } => "given-up",
         });
         let readonly = row.proof.as_ref().is_some_and(|proof| !proof.stamp.writable);
-        let revision = revision.0.clone();
+        let revision = revision.as_str().to_owned();
         let state =
             FileState { revision, dirty, denied, readonly, status, hold, write_denied: false };
         files.insert(path.as_str().into(), state);

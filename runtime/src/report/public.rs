@@ -313,7 +313,7 @@ impl Public {
             last_applied_revision: status
                 .last_applied
                 .as_ref()
-                .map(|revision| revision.0.clone())
+                .map(|revision| revision.as_str().to_owned())
                 .or(before.last_applied_revision.clone()),
             bootstrap: status.bootstrap.as_ref().map(|bootstrap| Bootstrap {
                 phase: if stalls > 0 { "stalled" } else { "bootstrapping" },

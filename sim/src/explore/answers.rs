@@ -210,7 +210,7 @@ impl Tiny {
         self.stage.push((blob, bytes));
         Fetched {
             path: self.scene.names[file].into(),
-            revision: Revision(format!("rev_{bytes}")),
+            revision: Revision(format!("rev_{bytes}").into()),
             hash: hash_of(bytes),
             size: 1,
             blob,

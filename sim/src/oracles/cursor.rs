@@ -96,9 +96,7 @@ impl Cursor {
                     // Asked for by name while there was no feed to count by.
                     || match (&row.remote, version.content) {
                         (Remote::Absent(_), None) => true,
-                        (Remote::File { revision, .. }, Some(_)) => {
-                            revision.0 == format!("rev_{}", version.revision)
-                        }
+                        (Remote::File { revision, .. }, Some(_)) => version.is_called(revision),
                         _ => false,
                     }
             });

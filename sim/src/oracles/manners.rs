@@ -118,15 +118,18 @@ impl Manners {
     }
 
     fn hear_news(&mut self, event: &Event) {
-        match event {
-            Event::Part { part: Part::Event { event, .. }, .. } => {
-                self.news.insert(event.path.clone());
+        let mut news = |path: &String| {
+            if !self.news.contains(path) {
+                self.news.insert(path.clone());
             }
+        };
+        match event {
+            Event::Part { part: Part::Event { event, .. }, .. } => news(&event.path),
             Event::Part { part: Part::Entries(entries), .. } => {
-                self.news.extend(entries.iter().map(|entry| entry.path.clone()));
+                entries.iter().for_each(|entry| news(&entry.path));
             }
             Event::Done { outcome: Outcome::Ok(Answer::Events { events, .. }), .. } => {
-                self.news.extend(events.iter().map(|event| event.path.clone()));
+                events.iter().for_each(|event| news(&event.path));
             }
             _ => {}
         }

@@ -423,14 +423,17 @@ impl Oracles {
     }
 
     /// Everything at once.
-    pub fn whole(&mut self, now: Tick, store: &Store, disk: &Disk, truth: &Truth) {
+    pub fn whole(&mut self, now: Tick, store: &mut Store, disk: &Disk, truth: &Truth) {
         self.now = now;
         let ruling = self.bytes.whole(disk, truth);
         self.rule(Oracle::NoByteLost, ruling);
-        let ruling = if store.agrees() {
-            Ok(1)
-        } else {
-            Err(("rows".into(), "rows do not read back as what was written".into()))
+        let ruling = match store.misread() {
+            None => Ok(1),
+            Some(key) => {
+                let (kind, key) = (key.kind(), key.key());
+                let detail = format!("the row {kind} {key} does not read back as what was written");
+                Err(("rows".into(), detail))
+            }
         };
         self.rule(Oracle::RowsReadBack, ruling);
     }

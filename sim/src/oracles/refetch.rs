@@ -35,8 +35,6 @@ pub(super) struct Refetch {
     /// Paths that were changed by somebody else than the machine.
     touched: BTreeSet<RemotePath>,
     told: BTreeMap<String, Told>,
-    /// Versions that durable rows say both sides have.
-    bases: BTreeMap<String, Revision>,
     reads: BTreeMap<CallId, Vec<RemotePath>>,
     /// The number of the newest event that the feed told.
     newest: u64,
@@ -53,8 +51,10 @@ pub(super) struct Refetch {
 /// What was told of a path.
 #[derive(Debug, Default)]
 struct Told {
-    /// The version that a listing or the feed named last.
-    last: String,
+    /// The version that a durable row says both sides have.
+    base: Option<Revision>,
+    /// The version that a listing or the feed named last. Empty: it is forgotten.
+    last: Option<String>,
     /// Since the base became durable, something else than the base was named.
     other: bool,
     by_feed: bool,
@@ -64,7 +64,23 @@ struct Told {
     caught_up: Option<Tick>,
 }
 
+fn told_of<'a>(told: &'a mut BTreeMap<String, Told>, path: &str) -> &'a mut Told {
+    if !told.contains_key(path) {
+        told.insert(path.to_owned(), Told::default());
+    }
+    told.get_mut(path).expect("it is there, or was made just now")
+}
+
 impl Told {
+    fn hear(&mut self, now: Tick, revision: &str) {
+        let is_base = self.base.as_ref().is_some_and(|base| base.as_str() == revision);
+        self.other |= !is_base;
+        if is_base && self.last.as_deref() != Some(revision) {
+            self.caught_up = Some(now);
+        }
+        revision.clone_into(self.last.get_or_insert_default());
+    }
+
     fn doubtful(&self, now: Tick) -> bool {
         self.other || self.caught_up.is_some_and(|at| now < at + TURN)
     }
@@ -83,7 +99,7 @@ impl Refetch {
         self.reads.clear();
         self.export = None;
         // What was told and not stored is forgotten.
-        self.told.values_mut().for_each(|told| told.last.clear());
+        self.told.values_mut().filter_map(|told| told.last.as_mut()).for_each(String::clear);
         self.newest = self.durable;
     }
 
@@ -98,11 +114,12 @@ impl Refetch {
             }
             let Value::Entry(path, entry) = &row.value else { continue };
             let Some(base) = &entry.base else { continue };
-            let before = self.bases.insert(path.as_str().to_owned(), base.revision.clone());
-            if before.as_ref() != Some(&base.revision)
-                && let Some(told) = self.told.get_mut(path.as_str())
-                && told.last == base.revision.0
-            {
+            let told = told_of(&mut self.told, path.as_str());
+            if told.base.as_ref() == Some(&base.revision) {
+                continue;
+            }
+            told.base = Some(base.revision.clone());
+            if told.last.as_deref() == Some(base.revision.as_str()) {
                 told.other = false;
                 if core::mem::take(&mut told.ran_ahead) {
                     told.caught_up = Some(self.now);
@@ -130,12 +147,13 @@ impl Refetch {
                         self.list(&entry.path, &entry.revision);
                     }
                 }
-                Part::Refused { path, .. } => self.tell(path, "refused"),
+                Part::Refused { path, .. } => {
+                    self.tell(path, "refused");
+                }
                 Part::Event { event, .. } => {
                     // Only the machine knows whether it is the very next one. If not, it is a
                     // hint and not a word: so it never settles anything here.
-                    self.tell(&event.path, "hinted");
-                    self.told.entry(event.path.clone()).or_default().by_feed = true;
+                    self.tell(&event.path, "hinted").by_feed = true;
                 }
                 Part::Opened | Part::Alive | Part::Wrote { .. } => {}
                 // A read may run ahead of the feed. What the feed told last still stands.
@@ -159,14 +177,16 @@ impl Refetch {
                 let again = events.first().is_some_and(|e| number(&e.event_id) <= self.newest);
                 for event in events {
                     self.newest = self.newest.max(number(&event.event_id));
-                    self.tell(&event.path, if again { "again" } else { &event.revision });
-                    self.told.entry(event.path.clone()).or_default().by_feed = true;
+                    let revision = if again { "again" } else { &event.revision };
+                    self.tell(&event.path, revision).by_feed = true;
                 }
             }
             Outcome::Failed { why, .. } => {
                 self.export_ran |= self.export == Some(call) && *why == Fault::Timeout;
                 if *why == Fault::NotFound {
-                    asked.iter().for_each(|path| self.tell(path.as_str(), "not found"));
+                    for path in &asked {
+                        self.tell(path.as_str(), "not found");
+                    }
                 }
             }
             Outcome::Ok(Answer::Read(got)) => self.read(got),
@@ -175,26 +195,24 @@ impl Refetch {
     }
 
     fn read(&mut self, got: &Fetched) {
-        if let Some(told) = self.told.get_mut(&got.path) {
-            told.ran_ahead = told.last != got.revision.0;
+        if let Some(told) = self.told.get_mut(&got.path)
+            && let Some(last) = &told.last
+        {
+            told.ran_ahead = last != got.revision.as_str();
         }
     }
 
     /// A listing named a version. Once the feed spoke of a path, a listing that began before
     /// that is not believed, whatever it says.
     fn list(&mut self, path: &str, revision: &str) {
-        let by_feed = self.told.get(path).is_some_and(|told| told.by_feed);
-        self.tell(path, if by_feed { "listed" } else { revision });
+        let told = told_of(&mut self.told, path);
+        told.hear(self.now, if told.by_feed { "listed" } else { revision });
     }
 
-    fn tell(&mut self, path: &str, revision: &str) {
-        let base = self.bases.get(path).map(|base| base.0.as_str());
-        let told = self.told.entry(path.to_owned()).or_default();
-        told.other |= base != Some(revision);
-        if base == Some(revision) && told.last != revision {
-            told.caught_up = Some(self.now);
-        }
-        revision.clone_into(&mut told.last);
+    fn tell(&mut self, path: &str, revision: &str) -> &mut Told {
+        let told = told_of(&mut self.told, path);
+        told.hear(self.now, revision);
+        told
     }
 
     pub(super) fn wanted(
@@ -234,8 +252,7 @@ impl Refetch {
                 continue;
             };
             let same = truth.now(path).is_some_and(|v| {
-                v.content.is_some_and(|c| c.hash == base.hash)
-                    && base.revision.0 == format!("rev_{}", v.revision)
+                v.content.is_some_and(|c| c.hash == base.hash) && v.is_called(&base.revision)
             });
             if same
                 && disk.sealed_at(path) == Some(base.hash)

@@ -70,10 +70,12 @@ impl Seal {
             let covered = last < proof.seal && proof.seal <= mirror.sealed;
             // What the server changed meanwhile is not what was complete, nor what is durably set
             // aside.
-            let in_step = !matches!(entry.hold, Some(Hold::Aside { .. }))
-                && entry.base.as_ref().is_some_and(|base| base.hash == proof.hash)
-                && truth.now(path).and_then(|v| v.content).map(|c| c.hash) == Some(proof.hash);
-            if covered || fresh && in_step {
+            let in_step = || {
+                !matches!(entry.hold, Some(Hold::Aside { .. }))
+                    && entry.base.as_ref().is_some_and(|base| base.hash == proof.hash)
+                    && truth.now(path).and_then(|v| v.content).map(|c| c.hash) == Some(proof.hash)
+            };
+            if covered || fresh && in_step() {
                 judged += self.judge(path, entry, truth, disk)?;
             }
         }

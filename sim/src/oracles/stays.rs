@@ -51,9 +51,8 @@ impl Stays {
                 let base = here.and_then(|row| row.base.as_ref());
                 let looked = self.cut.is_none_or(|at| at + LOOKED < now);
                 let had = base.and_then(|base| {
-                    let named = |n: u64| base.revision.0 == format!("rev_{n}");
                     let versions = truth.versions(path).iter();
-                    versions.filter(|v| named(v.revision)).map(|v| v.n).next_back()
+                    versions.filter(|v| v.is_called(&base.revision)).map(|v| v.n).next_back()
                 });
                 if let Some(n) = had.filter(|_| looked) {
                     self.deleted.insert(path.clone(), n);

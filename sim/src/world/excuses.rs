@@ -55,7 +55,7 @@ impl World {
         let mut excused = self.contested();
         let here: BTreeSet<RemotePath> = self.disk.files().map(|(path, _)| path.clone()).collect();
         for (path, ..) in self.server.truth.files() {
-            let below = format!("{path}/");
+            let below = path.as_dir();
             let from = (Bound::Included(below.as_str()), Bound::Unbounded);
             let mut after = here.range::<str, _>(from);
             let is_directory = after.next().is_some_and(|p| p.as_str().starts_with(&below));

@@ -172,9 +172,9 @@ pub struct World {
     run: u32,
     boot: u32,
     queue: Queue<Happening>,
-    flows: BTreeMap<CallId, Flow>,
+    flows: BTreeMap<CallId, Box<Flow>>,
     streams: BTreeMap<CallId, stream::Live>,
-    running: BTreeMap<CallId, (Running, Option<Kill>)>,
+    running: BTreeMap<CallId, Box<(Running, Option<Kill>)>>,
     flushing: Option<Option<Kill>>,
     /// Until then the store says that it has no room.
     full_until: Tick,
@@ -541,7 +541,7 @@ impl World {
 
     /// What the oracles can only judge as a whole.
     pub fn whole_check(&mut self) {
-        self.oracles.whole(self.now, &self.store, &self.disk, &self.server.truth);
+        self.oracles.whole(self.now, &mut self.store, &self.disk, &self.server.truth);
     }
 
     fn exit_is_clean(exit: Exit) -> bool {

@@ -153,7 +153,7 @@ impl World {
         self.queue.push(self.now + Ms(latency), Happening::Net(call));
         self.flows.insert(
             call,
-            Flow {
+            Box::new(Flow {
                 request,
                 entity,
                 attempt,
@@ -166,7 +166,7 @@ impl World {
                 link,
                 kill,
                 uploads,
-            },
+            }),
         );
     }
 
@@ -251,10 +251,10 @@ impl World {
             return;
         }
         if at_end {
-            let end = rest.end.clone();
-            let outcome = match end {
-                End::Word(outcome) => outcome,
+            let outcome = match &rest.end {
+                End::Word(outcome) => outcome.clone(),
                 End::Read(sent) => {
+                    let sent = sent.clone();
                     let fetched = self.stage(call, &mut flow, &sent);
                     Outcome::Ok(landfall_core::event::Answer::Read(fetched))
                 }
@@ -263,7 +263,7 @@ impl World {
                         return self.die(kill, &|| "when the stream is open".to_owned());
                     }
                     let address = (flow.entity, flow.attempt);
-                    return self.stream_opened(call, address, next, flow.credit);
+                    return self.stream_opened(call, address, *next, flow.credit);
                 }
             };
             self.last_word(call, flow, outcome);
@@ -299,7 +299,7 @@ impl World {
     }
 
     /// The request reaches the server.
-    fn arrive(&mut self, call: CallId, mut flow: Flow) {
+    fn arrive(&mut self, call: CallId, mut flow: Box<Flow>) {
         match flow.link {
             Link::Silent => {
                 self.flows.insert(call, flow);
@@ -379,7 +379,7 @@ impl World {
         sent.fetched(blob)
     }
 
-    fn last_word(&mut self, call: CallId, mut flow: Flow, outcome: Outcome) {
+    fn last_word(&mut self, call: CallId, mut flow: Box<Flow>, outcome: Outcome) {
         if let Some(kill) = flow.kill {
             self.die(kill, &|| format!("when {} is answered", name(&flow.request)));
             return;

@@ -35,7 +35,7 @@ impl World {
             self.story.say(self.now, || format!("The disk takes {} to {}.", Ms(wait), name(&op)));
         }
         self.queue.push(self.now + Ms(wait), Happening::Disk(call));
-        self.running.insert(call, (Running::new(call, op, fault), kill));
+        self.running.insert(call, Box::new((Running::new(call, op, fault), kill)));
     }
 
     fn disk_fault(&mut self, op: &DiskOp, entity: u32, attempt: u32) -> Option<Fault> {
@@ -60,13 +60,15 @@ impl World {
 
     /// The next step of an operation.
     pub(super) fn disk_step(&mut self, call: CallId) {
-        let Some((mut running, kill)) = self.running.remove(&call) else {
+        let Some(mut under_way) = self.running.remove(&call) else {
             return;
         };
+        let (running, kill) = &mut *under_way;
+        let kill = *kill;
         self.oracles.operates(call.run);
         let begun = matches!(running.step, Step::Check);
         let during = kill.filter(|kill| kill.phase == Phase::During);
-        self.disk.advance(&mut running);
+        self.disk.advance(running);
         self.disk_moved();
         let ended = matches!(running.step, Step::Answer(_));
         if let Some(kill) = during
@@ -75,17 +77,19 @@ impl World {
             self.die(kill, &|| format!("while it is about to {}", name(&running.op)));
             return;
         }
-        if let Step::Answer(outcome) = running.step {
+        if ended {
             if let Some(kill) = kill {
                 self.die(kill, &|| format!("when it has tried to {}", name(&running.op)));
                 return;
             }
-            self.answered(call, outcome);
+            if let Step::Answer(outcome) = under_way.0.step {
+                self.answered(call, outcome);
+            }
             return;
         }
         self.window(&running.op);
         self.queue.push(self.now + Ms(1), Happening::Disk(call));
-        self.running.insert(call, (running, kill));
+        self.running.insert(call, under_way);
     }
 
     fn answered(&mut self, call: CallId, outcome: Outcome) {

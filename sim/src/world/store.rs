@@ -5,14 +5,19 @@ use std::collections::{BTreeMap, VecDeque};
 use landfall_core::effect::Change;
 use landfall_core::id::{CommandId, CommitSeq};
 use landfall_core::path::RemotePath;
-use landfall_core::row::{EntryRow, MirrorRow, Of, Row, RowTable, StoredRow, Value};
+use landfall_core::row::{EntryRow, MirrorRow, Of, Row, RowKey, RowTable, StoredRow, Value};
 
 /// The store of one workspace.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
-    /// What survives everything.
+    /// What survives everything, as it is stored, but for what changed lately.
     table: RowTable,
-    /// The same, decoded, for those who watch.
+    /// What changed since the table was last looked at. A row that changes ten times before
+    /// anybody reads it is encoded once.
+    fresh: BTreeMap<RowKey, Option<Row>>,
+    /// The first row that did not read back as what was written.
+    misread: Option<RowKey>,
+    /// The durable rows, decoded, for those who watch.
     view: View,
     /// Commits of this run that are not durable yet.
     pending: VecDeque<Commit>,
@@ -61,7 +66,8 @@ impl Store {
     }
 
     /// All durable rows, as they are stored.
-    pub fn rows(&self) -> Vec<StoredRow> {
+    pub fn rows(&mut self) -> Vec<StoredRow> {
+        self.encode();
         self.table.rows()
     }
 
@@ -83,10 +89,13 @@ impl Store {
     /// Makes the oldest pending commit durable.
     pub fn flush_one(&mut self) -> Option<Commit> {
         let commit = self.pending.pop_front()?;
-        self.table.apply(&commit.changes);
         self.boot = Some(self.opened);
         for change in &commit.changes {
             self.view.apply(change);
+            match change {
+                Change::Put(row) => self.fresh.insert(row.key(), Some(row.clone())),
+                Change::Delete(key) => self.fresh.insert(key.clone(), None),
+            };
         }
         Some(commit)
     }
@@ -103,16 +112,25 @@ impl Store {
         self.clean = true;
     }
 
-    /// Whether the decoded view is what the encoded rows say.
-    pub fn agrees(&self) -> bool {
-        let mut view = View::default();
-        for stored in self.table.rows() {
-            match Row::decode(&stored) {
-                Ok(row) => view.apply(&Change::Put(row)),
-                Err(_) => return false,
+    /// The first row, if any, that does not read back as what was written.
+    pub fn misread(&mut self) -> Option<&RowKey> {
+        self.encode();
+        self.misread.as_ref()
+    }
+
+    /// Brings the table up to date, and reads back what is written to it.
+    fn encode(&mut self) {
+        while let Some((key, row)) = self.fresh.pop_first() {
+            let Some(row) = row else {
+                self.table.delete(&key);
+                continue;
+            };
+            let stored = row.encode();
+            if Row::decode(&stored) != Ok(row) {
+                self.misread.get_or_insert(key);
             }
+            self.table.put(stored);
         }
-        view.mirror == self.view.mirror && view.entries == self.view.entries
     }
 }
 

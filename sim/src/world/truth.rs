@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use landfall_core::hash::ContentHash;
+use landfall_core::id::Revision;
 use landfall_core::path::RemotePath;
 use landfall_core::time::Tick;
 
@@ -20,6 +21,14 @@ pub struct Version {
     pub revision: u64,
     /// When.
     pub at: Tick,
+}
+
+impl Version {
+    /// Whether the server calls it so.
+    pub fn is_called(&self, revision: &Revision) -> bool {
+        let number = revision.as_str().strip_prefix("rev_");
+        number.is_some_and(|digits| digits.parse() == Ok(self.revision))
+    }
 }
 
 /// The history of the workspace.

@@ -320,7 +320,7 @@ fn try_expected(
         part += 1;
         Fetched {
             path: path.to_owned(),
-            revision: Revision(file.revision()),
+            revision: Revision(file.revision().into()),
             hash: file.content.hash(),
             size: file.content.bytes().len() as u64,
             blob: BlobId { call, part: part - 1 },

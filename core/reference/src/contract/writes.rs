@@ -273,7 +273,7 @@ impl<N: TestWrites> Lab<'_, N> {
 fn wrote(path: &str, number: u64) -> Part {
     Part::Wrote {
         path: path.into(),
-        revision: Revision(format!("rev_{number}")),
+        revision: Revision(format!("rev_{number}").into()),
         op: Some(OpId(format!("op_{number}"))),
     }
 }

@@ -156,20 +156,28 @@ impl<'a> View<'a> {
         let mut shown: BTreeMap<&str, Found<'_>> = BTreeMap::new();
         let mut total = 0;
         let skip = if base == "/" { 1 } else { base.len() + 1 };
+        let mut before = "";
         for (path, file) in self.below(base) {
-            if hide && path.split('/').any(|part| part == CONTROL_DIR) {
+            if hide && path.contains(CONTROL_DIR) && path.split('/').any(|part| part == CONTROL_DIR)
+            {
                 continue;
             }
             total += 1;
             let path: &str = path;
             let mut level = 0;
-            for (at, _) in path[skip..].match_indices('/') {
+            for (at, _) in path[skip..].bytes().enumerate().filter(|(_, byte)| *byte == b'/') {
                 level += 1;
                 if level > depth {
                     break;
                 }
-                shown.entry(&path[..skip + at]).or_default().directory = true;
+                // Most files lie in the directory of the one before.
+                let dir = &path[..skip + at];
+                let known = before.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
+                if !known {
+                    shown.entry(dir).or_default().directory = true;
+                }
             }
+            before = path;
             if level < depth {
                 shown.entry(path).or_default().file = Some(file);
             }

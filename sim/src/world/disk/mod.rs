@@ -13,7 +13,7 @@ mod power;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::Bound::{Included, Unbounded};
 
 use landfall_core::files::entry::{Found, Odd, Seen, Stamp};
 use landfall_core::hash::ContentHash;
@@ -153,11 +153,12 @@ impl Disk {
 
     /// What a directory has, in the order of names.
     pub fn scan(&self, dir: Option<&RemotePath>) -> Vec<(RemotePath, Seen)> {
+        let first = dir.and_then(below).map(Place::At);
         let dir = dir.map_or("/", RemotePath::as_str);
         let mut entries: Vec<(RemotePath, Seen)> = Vec::new();
-        for (place, node) in &self.nodes {
+        for (place, node) in self.nodes.range((first.map_or(Unbounded, Included), Unbounded)) {
             let Place::At(path) = place else { break };
-            let Some(entry) = path.entry_of(dir) else { continue };
+            let Some(entry) = path.entry_of(dir) else { break };
             if entries.last().is_some_and(|(last, _)| last.as_str() == entry) {
                 continue;
             }
@@ -347,7 +348,7 @@ impl Disk {
             return false;
         };
         self.nodes
-            .range((Bound::Included(Place::At(first)), Bound::Unbounded))
+            .range((Included(Place::At(first)), Unbounded))
             .next()
             .is_some_and(|(place, _)| matches!(place, Place::At(p) if p.is_below(path.as_str())))
     }
@@ -362,5 +363,5 @@ impl Disk {
 
 /// The least path that can lie below this one.
 fn below(path: &RemotePath) -> Option<RemotePath> {
-    RemotePath::parse(&format!("{path}/\u{1}")).ok()
+    RemotePath::parse(&(path.as_dir() + "\u{1}")).ok()
 }

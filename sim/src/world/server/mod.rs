@@ -577,7 +577,7 @@ fn poisoned(path: &RemotePath, plan: &mut Plan) -> Result<(), Refusal> {
 fn sent(path: &str, file: &reference::File) -> Sent {
     Sent {
         path: path.to_owned(),
-        revision: Revision(file.revision()),
+        revision: Revision(file.revision().into()),
         content: Content::of(&file.content),
     }
 }

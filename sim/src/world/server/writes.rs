@@ -116,7 +116,7 @@ impl Server {
             path: file.path.as_str().to_owned(),
             content: Some(content),
             expect: match &file.base {
-                Some(base) => IfMatch::Revision(base.0.clone()),
+                Some(base) => IfMatch::Revision(base.0.to_string()),
                 None => IfMatch::Absent,
             },
             identity: Some(Identity {
@@ -141,7 +141,7 @@ impl Server {
             self.wrote.push(wrote(How::Done(n)));
             self.doom(n, plan);
         }
-        Ok((Revision(accepted.revision()), OpId(accepted.op())))
+        Ok((Revision(accepted.revision().into()), OpId(accepted.op())))
     }
 
     pub(super) fn push_delete(
@@ -157,7 +157,7 @@ impl Server {
             return Err(Refusal::new(403, "forbidden", "missing required scope: fs:write"));
         }
         let by: Arc<str> = "landfall".into();
-        let expect = IfMatch::Revision(base.0.clone());
+        let expect = IfMatch::Revision(base.0.to_string());
         let accepted = match self.remote.delete_if(&by, path.as_str(), &expect, Wall(wall)) {
             Ok(accepted) => accepted,
             Err(refusal) if refusal.status == 409 => {
