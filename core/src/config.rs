@@ -25,7 +25,7 @@ pub struct Config {
 pub struct GateConfig {
     /// Requests at once, at most. 1 to 64, default 16.
     pub concurrency: u32,
-    /// Requests in a second, at most. 1 to 10,000, default 2,000.
+    /// Requests in a second, at most. 1 to 10,000, default 10,000.
     pub per_second: u32,
 }
 
@@ -98,7 +98,7 @@ pub enum MaxDelete {
 
 impl Default for GateConfig {
     fn default() -> Self {
-        Self { concurrency: 16, per_second: 2_000 }
+        Self { concurrency: 16, per_second: 10_000 }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::files::entry::{Found, Seen, Stamp};
 use crate::hash::ContentHash;
 use crate::id::{BlobId, CallId, CommandId, CommitSeq, EventId, OpId, Revision, StoreId, UnitId};
 use crate::path::RemotePath;
-use crate::row::StoredRow;
+use crate::row::Loaded;
 use crate::time::Ms;
 use crate::wire::{FeedEvent, TreeEntry};
 
@@ -18,7 +18,7 @@ use crate::wire::{FeedEvent, TreeEntry};
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Event {
     /// Rows of the stores, in any number of batches, all before `Start`.
-    Load(Vec<StoredRow>),
+    Load(Vec<Loaded>),
     /// Go.
     Start {
         /// How often this store was opened; committed before this event.

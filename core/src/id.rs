@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// One thing that is kept in step: a workspace, later a relay or an import.
 #[derive(
@@ -85,7 +85,22 @@ impl Serialize for Revision {
 
 impl<'de> Deserialize<'de> for Revision {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d).map(|name| Self(name.into()))
+        d.deserialize_str(Name)
+    }
+}
+
+/// Reads a revision where it lies.
+struct Name;
+
+impl de::Visitor<'_> for Name {
+    type Value = Revision;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a revision")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Revision, E> {
+        Ok(Revision(name.into()))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::fault::{Blame, Fault};
 use crate::fingerprint::Print;
 use crate::id::{CallId, CommitSeq, RemoteId, StoreId, UnitId};
 use crate::journal::STORE_PATIENCE;
-use crate::row::{Row, RowError, StoredRow};
+use crate::row::{Loaded, Row, RowError, StoredRow};
 use crate::status::{Status, WorkspaceStatus};
 use crate::time::{Ms, Now, Tick};
 use crate::timers::{Wake, Why};
@@ -95,7 +95,7 @@ impl Machine {
         }
         match event {
             Event::Load(_) if self.started => {}
-            Event::Load(rows) => rows.iter().for_each(|row| self.load(now, row, out)),
+            Event::Load(rows) => rows.into_iter().for_each(|row| self.load(row, out)),
             Event::Start { run, boot, last } => self.start(now, run, boot, last, out),
             Event::Wake => {
                 while let Some((due, wake)) = self.engine.timers.pop_due(now.tick) {
@@ -169,15 +169,19 @@ impl Machine {
         print.plain(&(places, started, ending, exited));
     }
 
-    fn load(&mut self, _now: Now, stored: &StoredRow, out: &mut Vec<Effect>) {
-        let Some(unit) = self.units.get_mut(&stored.unit) else { return };
-        match Row::decode(stored) {
-            Ok(row) => unit.lane().load(row.value),
-            Err(why) => {
-                unit.lane().unreadable(stored, &why);
-                let (kind, key) = (stored.kind.clone(), stored.key.clone());
+    fn load(&mut self, loaded: Loaded, out: &mut Vec<Effect>) {
+        match loaded {
+            Loaded::Row(Row { unit, value }) => {
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.lane().load(value);
+                }
+            }
+            Loaded::Unreadable { row, why } => {
+                let Some(unit) = self.units.get_mut(&row.unit) else { return };
+                unit.lane().unreadable(&row, &why);
+                let StoredRow { unit, kind, key, .. } = row;
                 let decision = Decision::RowUnreadable { kind, key, why: why.to_string() };
-                out.push(Effect::Note { unit: Some(stored.unit), decision });
+                out.push(Effect::Note { unit: Some(unit), decision });
             }
         }
     }

@@ -379,8 +379,32 @@ impl Row {
     }
 }
 
+/// A row as it comes out of a store. Reading it is a good part of a start, so whoever has a thread
+/// to spare does it, and the machine is told what came of it.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Loaded {
+    /// It could be read.
+    Row(Row),
+    /// It could not, and stays as it is.
+    Unreadable {
+        /// What lies there.
+        row: StoredRow,
+        /// Why.
+        why: RowError,
+    },
+}
+
+impl From<StoredRow> for Loaded {
+    fn from(stored: StoredRow) -> Self {
+        match Row::decode(&stored) {
+            Ok(row) => Self::Row(row),
+            Err(why) => Self::Unreadable { row: stored, why },
+        }
+    }
+}
+
 /// Why a row could not be read.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, Error, Hash, PartialEq, Serialize)]
 pub enum RowError {
     /// Written by a version that this one does not know.
     #[error("its schema {0} is not known to this version (it knows 1 to {SCHEMA})")]

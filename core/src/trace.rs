@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::time::{Now, Tick, Wall};
 
 /// The version of the format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One line of a trace.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -171,12 +171,14 @@ fn a_hard_cap_clamps_too() {
 
 #[test]
 fn a_poisoned_file_is_set_aside_and_delays_nothing_else() {
-    // Must show: /bad fails again and again with growing waits; /good arrives at once, and the
-    // mirror is complete but not in step.
+    // Must show: both are asked for in one request, which this server does not have, and then each
+    // alone; /bad fails again and again with growing waits; /good arrives at once, and the mirror
+    // is complete but not in step.
     let mut lab = Lab::new().start();
     lab.answer("tip", tip(100));
     lab.answer("export", refused(404, "", ""));
     lab.page(&[listed("/bad", 1), listed("/good", 2)], None, Some(2));
+    lab.answer("read-many /bad /good", refused(404, "", ""));
     for _ in 0..3 {
         lab.answer("read /bad", refused(500, "", "boom"));
         if lab.disk.is_empty() {

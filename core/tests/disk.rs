@@ -5,7 +5,7 @@ use landfall_core::effect::{DiskOp, Effect, Exit};
 use landfall_core::event::{Answer, Boot, Event, LastExit, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::id::CommitSeq;
-use landfall_core::row::{Of, RowKey, StoredRow};
+use landfall_core::row::{Loaded, Of, RowKey, StoredRow};
 use landfall_core::time::Ms;
 
 #[test]
@@ -82,6 +82,7 @@ fn a_row_that_comes_twice_is_one_row() {
     lab.run += 1;
     lab.machine = landfall_core::Machine::new(lab.config.clone());
     lab.asked.clear();
+    let rows: Vec<Loaded> = rows.into_iter().map(Loaded::from).collect();
     lab.step(Event::Load(rows.clone()));
     lab.step(Event::Load(rows));
     let run = lab.run;

@@ -5,9 +5,15 @@
 //! write the files plainly, without a row, a seal or a check. Where `LANDFALL_NPM_CLIENT` names
 //! the directory in which `.ci/npm-client` installed it, the npm client brings the same files by
 //! the tree.
+//!
+//! Nothing is removed before the end. ext4 looks at each inode that was freed in the last minutes
+//! before it hands it out again, which makes the next thousands of files three times as slow, and
+//! that would be measured.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use landfall::serve::{Route, Running, ServerConfig, start};
@@ -37,6 +43,8 @@ async fn main() -> Fallible<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     println!("| what | measured | in relation |");
     println!("|---|---|---|");
+    let base = tempfile::tempdir()?;
+    BASE.get_or_init(|| base.path().to_owned());
     let ten = bootstrap(10_000, 200).await?;
     for (files, dirs) in [(50_000, 1), (50_000, 1_000)] {
         let many = by_tree(files, dirs, Settings::default()).await?;
@@ -54,18 +62,29 @@ async fn main() -> Fallible<()> {
     live().await
 }
 
+static BASE: OnceLock<PathBuf> = OnceLock::new();
+
+/// A directory of its own, which stays until the end.
+fn fresh() -> Fallible<PathBuf> {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let base = BASE.get().ok_or("there is no directory to measure in")?;
+    let dir = base.join(MADE.fetch_add(1, Ordering::Relaxed).to_string()).join("mirror");
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
 /// Both ways of a first bootstrap, and a pass without changes. Answers the time by the tree.
 async fn bootstrap(files: u64, dirs: u64) -> Fallible<Duration> {
     let server = serving(workspace(files, dirs, Settings::default())).await?;
     let plain = plainly(&server).await?;
-    let dir = tempfile::tempdir()?;
-    let export = once(&server, dir.path()).await?;
+    let dir = fresh()?;
+    let export = once(&server, &dir).await?;
     row(
         &format!("{files} files of 2 to 4 KB in {dirs} directories, by export"),
         &format!("{}, at most {} MiB", secs(export.took), export.peak),
         &format!("{:.2}x writing them plainly ({})", ratio(export.took, plain), secs(plain)),
     );
-    again("`mount --once` again, without changes", &server, dir.path()).await?;
+    again("`mount --once` again, without changes", &server, &dir).await?;
     let tree = by_tree(files, dirs, Settings::default()).await?;
     row(
         "the same files by the tree",
@@ -111,24 +130,24 @@ async fn again(what: &str, server: &Running, dir: &Path) -> Fallible<()> {
 /// What a start costs where there is much: rows are loaded, the feed is followed, all is in step.
 async fn restart() -> Fallible<()> {
     let server = serving(workspace(100_000, 1_000, Settings::default())).await?;
-    let dir = tempfile::tempdir()?;
-    once(&server, dir.path()).await?;
-    again("the same at 100,000 files", &server, dir.path()).await
+    let dir = fresh()?;
+    once(&server, &dir).await?;
+    again("the same at 100,000 files", &server, &dir).await
 }
 
 /// The npm client, once, into an empty directory.
 async fn npm_by_tree(server: &Running, client: &Path) -> Fallible<Duration> {
-    let dir = tempfile::tempdir()?;
+    let dir = fresh()?;
     let mut command = Command::new(client.join("node_modules/mount-tree/bin/relayfile-mount"));
     command
         .env_clear()
-        .env("HOME", dir.path())
+        .env("HOME", &dir)
         .env("RELAYFILE_TOKEN", TOKEN)
         .args(["-once", "-base-url", &server.base_url(), "-workspace", "w"])
         .arg("-local-dir")
-        .arg(dir.path().join("mirror"))
+        .arg(&dir.join("mirror"))
         .arg("-state-dir")
-        .arg(dir.path().join("state"))
+        .arg(&dir.join("state"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -141,7 +160,7 @@ async fn by_tree(files: u64, dirs: u64, settings: Settings) -> Fallible<Ran> {
     let server = serving(workspace(files, dirs, settings)).await?;
     let refuse = Some(Refusal::new(413, "payload_too_large", "export too large"));
     server.plan_next(Route::Export, Script { refuse, ..Script::default() });
-    once(&server, tempfile::tempdir()?.path()).await
+    once(&server, &fresh()?).await
 }
 
 async fn memory(what: &str, files: u64, mib: usize) -> Fallible<()> {
@@ -152,7 +171,7 @@ async fn memory(what: &str, files: u64, mib: usize) -> Fallible<()> {
         workspace.put(&format!("/large/f{n}.txt"), Content::new(bytes), Wall(1_000));
     }
     let server = serving(workspace).await?;
-    let ran = once(&server, tempfile::tempdir()?.path()).await?;
+    let ran = once(&server, &fresh()?).await?;
     row(what, &format!("at most {} MiB", ran.peak), &secs(ran.took));
     Ok(())
 }
@@ -160,9 +179,9 @@ async fn memory(what: &str, files: u64, mib: usize) -> Fallible<()> {
 /// A mount that goes on: how soon changes are here, and what it costs when there are none.
 async fn live() -> Fallible<()> {
     let server = serving(workspace(10_000, 200, Settings::default())).await?;
-    let dir = tempfile::tempdir()?;
-    once(&server, dir.path()).await?;
-    let mut child = mount(&server, dir.path(), &["--interval", "30s"]).spawn()?;
+    let dir = fresh()?;
+    once(&server, &dir).await?;
+    let mut child = mount(&server, &dir, &["--interval", "30s"]).spawn()?;
     // Until it follows the stream.
     let began = Instant::now();
     while !server.log().by_route().contains_key(&Route::Stream) {
@@ -174,7 +193,7 @@ async fn live() -> Fallible<()> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut took = Vec::new();
     for n in 0..200 {
-        let path = dir.path().join(format!("live{n}.md"));
+        let path = &dir.join(format!("live{n}.md"));
         let began = Instant::now();
         put(&server, &format!("/live{n}.md"), "new\n");
         while !path.exists() {
@@ -196,7 +215,7 @@ async fn live() -> Fallible<()> {
             server.put(&format!("/many/f{n}.md"), Content::new(text.as_bytes()), Wall(2_000));
         }
     });
-    while std::fs::read_dir(dir.path().join("many")).map_or(0, Iterator::count) < 500 {
+    while std::fs::read_dir(&dir.join("many")).map_or(0, Iterator::count) < 500 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     row("500 remote changes at once are here", &millis(began.elapsed()), "");
@@ -243,7 +262,7 @@ async fn serving(server: Server) -> Fallible<Running> {
 
 /// Fetches the export as a whole and writes its files.
 async fn plainly(server: &Running) -> Fallible<Duration> {
-    let dir = tempfile::tempdir()?;
+    let dir = fresh()?;
     let url = format!("{}/v1/workspaces/w/fs/export?format=json&path=/", server.base_url());
     let began = Instant::now();
     let response = reqwest::Client::new().get(url).header("X-Correlation-Id", "bench").send();
@@ -253,7 +272,7 @@ async fn plainly(server: &Running) -> Fallible<Duration> {
         let (Some(path), Some(content)) = (file["path"].as_str(), file["content"].as_str()) else {
             return Err("the export is not what it should be".into());
         };
-        let path = dir.path().join(&path[1..]);
+        let path = &dir.join(&path[1..]);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }

@@ -7,7 +7,7 @@ use landfall_core::Machine;
 use landfall_core::effect::{DiskOp, Effect, Exit};
 use landfall_core::event::{Event, Stop};
 use landfall_core::id::CallId;
-use landfall_core::row::StoredRow;
+use landfall_core::row::Loaded;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -81,7 +81,7 @@ impl Driver {
     }
 
     /// Gives the machine rows of an earlier run. Before [`run`](Self::run), any number of times.
-    pub fn load(&mut self, rows: Vec<StoredRow>) {
+    pub fn load(&mut self, rows: Vec<Loaded>) {
         // It only takes them in.
         let exit = self.step(Event::Load(rows));
         debug_assert_eq!(exit, None);

@@ -101,7 +101,7 @@ fn stuck() -> Recipe {
 #[test]
 fn up_to_the_moment_nothing_changes() {
     let recipe = Recipe { story: true, ..Recipe::of(7) };
-    let at = Tick(600_000);
+    let at = Tick(700_000);
     let as_it_was = run(&recipe);
     let fork = Fork { at, end: Some(End::Kill), ..Fork::default() };
     let killed = run(&Recipe { fork: Some(fork), ..recipe });

@@ -1,8 +1,10 @@
 //! The start: what was stored comes back, and what a power cut may have torn is suspect.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::entry::{Entry, Hold, Proof, Remote, Stamp, Unsent};
+use super::plan::{Action, plan};
 use super::seal::NEVER;
 use super::slot::Slot;
 use super::{Files, Standing};
@@ -23,7 +25,7 @@ impl Files {
         let entry = Entry::from_row(row);
         self.based += u64::from(entry.base.is_some());
         self.denied.note(&path, None, entry.hold.as_ref());
-        match self.slots.insert(path, Slot::new(entry)) {
+        match self.slots.insert(path, Box::new(Slot::new(entry))) {
             Some(old) => self.based -= u64::from(old.entry.base.is_some()),
             None => self.count(Standing::Working, 1),
         }
@@ -52,6 +54,7 @@ impl Files {
         let mut waiting = Vec::new();
         let mut denied = Vec::new();
         let mut doubtful = Vec::new();
+        let mut unsettled: Vec<RemotePath> = Vec::new();
         for (path, slot) in &mut self.slots {
             let unsealed = slot.entry.proof.as_ref().is_some_and(|proof| proof.seal > sealed);
             let touched = unsealed || slot.entry.placing.is_some();
@@ -78,6 +81,11 @@ impl Files {
                 && slot.entry.placing.is_none()
                 && !slot.unsealed_at_boot;
             cold |= slot.cold;
+            // Most of them wait for the scan and for nothing else.
+            let waits = slot.cold && slot.entry.hold.is_none();
+            if !waits || plan(&slot.entry, self.mode).0 != Action::LookLocal {
+                unsettled.push(path.clone());
+            }
             match slot.entry.hold {
                 Some(Hold::MaxDelete) => held.push(path.clone()),
                 // Perhaps it may be written by now.
@@ -88,7 +96,7 @@ impl Files {
                 _ => {}
             }
         }
-        if cold || self.mode.is_written_here() {
+        if cold || self.mode.is_written_here() || self.slots.is_empty() {
             self.begin_scan(cx);
         }
         for (path, due) in waiting {
@@ -106,8 +114,7 @@ impl Files {
                 self.update(cx, &path, |slot| slot.entry.hold = None);
             }
         }
-        let paths: Vec<RemotePath> = self.slots.keys().cloned().collect();
-        for path in paths {
+        for path in unsettled {
             self.settle(cx, &path);
         }
         suspects

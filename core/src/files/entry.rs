@@ -122,6 +122,13 @@ pub struct Stamp {
     pub writable: bool,
 }
 
+impl Stamp {
+    /// Whether nothing happened to a file since `before` but a rename.
+    pub fn is_but_moved(&self, before: &Self) -> bool {
+        Stamp { ctime_ns: before.ctime_ns, ..*self } == *before
+    }
+}
+
 /// What rows mean that were written before this was kept.
 fn is_writable() -> bool {
     true

@@ -12,6 +12,7 @@
 //! [settled](Files::settle): the plan is asked, the path enters the set of its kind of work,
 //! and [`work`] issues as much of that as the disk and the gate allow.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -122,7 +123,8 @@ pub struct Files {
     mode: SyncMode,
     max_delete: MaxDelete,
     reads_at_once: usize,
-    slots: BTreeMap<RemotePath, Slot>,
+    /// Boxed: most searches pass over all but one.
+    slots: BTreeMap<RemotePath, Box<Slot>>,
     counts: BTreeMap<Standing, u64>,
     based: u64,
     jobs: BTreeMap<CallId, Job>,
@@ -281,7 +283,11 @@ impl Files {
             if matches!(remote, Remote::Absent(_)) {
                 return false;
             }
+            let is_free = self.is_free(path);
             self.make_slot(path);
+            if let Some(slot) = self.slots.get_mut(path).filter(|_| is_free) {
+                slot.entry.local = Local::Absent;
+            }
         }
         self.update(cx, path, |slot| slot.observe(remote));
         true
@@ -289,7 +295,7 @@ impl Files {
 
     fn make_slot(&mut self, path: &RemotePath) {
         if !self.slots.contains_key(path) {
-            self.slots.insert(path.clone(), Slot::new(Entry::new()));
+            self.slots.insert(path.clone(), Box::new(Slot::new(Entry::new())));
             self.count(Standing::Working, 1);
         }
     }
@@ -560,7 +566,7 @@ impl Files {
     }
 
     fn leave_sets(&mut self, path: &RemotePath) {
-        let queued = self.slots.get_mut(path).and_then(Slot::leave_sets);
+        let queued = self.slots.get_mut(path).and_then(|slot| slot.leave_sets());
         self.leave(path, queued);
     }
 

@@ -9,6 +9,9 @@
 //!
 //! A scan is a hint. It makes files known that look as they did, and nothing else follows from
 //! it: what it left out or saw otherwise is found by a look.
+//!
+//! Where it was over and had not come by a path, there is no file, as far as anybody knows. What is
+//! placed there replaces nothing, so somebody's file of this minute is found then.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -37,6 +40,8 @@ pub(super) struct Scan {
     whole: bool,
     /// Whether that is done for no reason, but because it is time.
     pub routine: bool,
+    /// It came by something that is in no row, and that nobody was told to look at.
+    strangers: bool,
 }
 
 impl Scan {
@@ -44,6 +49,7 @@ impl Scan {
         self.number += 1;
         self.whole = true;
         self.routine = false;
+        self.strangers = false;
         self.to_read.insert(None);
     }
 
@@ -56,8 +62,8 @@ impl Scan {
     }
 
     pub fn print(&self, print: &mut Print) {
-        let Self { to_read, reading, number: _, whole, routine } = self;
-        print.plain(&(to_read, reading, whole, routine));
+        let Self { to_read, reading, number, whole, routine, strangers } = self;
+        print.plain(&(to_read, reading, *number > 0, whole, routine, strangers));
     }
 }
 
@@ -85,13 +91,22 @@ impl Files {
                     {
                         self.scan.add(path);
                     }
-                    Seen::Odd(_) => {}
+                    Seen::Odd(_) => self.scan.strangers = true,
                 }
             }
+        } else {
+            // Nobody knows what is in it.
+            self.scan.strangers = true;
         }
         if self.scan.is_over() {
             self.scan_over(cx);
         }
+    }
+
+    /// Whether nothing is at a path that has no entry, as far as anybody knows.
+    pub(super) fn is_free(&self, path: &RemotePath) -> bool {
+        let Scan { number, whole, strangers, .. } = self.scan;
+        number > 0 && !whole && !strangers && !self.hints.since.contains_key(path)
     }
 
     fn has_below(&self, dir: &RemotePath) -> bool {
@@ -111,8 +126,9 @@ impl Files {
     fn passed(&mut self, cx: &mut Cx<'_>, path: &RemotePath, stamp: Stamp) {
         let number = self.scan.number;
         let Some(slot) = self.slots.get_mut(path) else {
-            if self.mode.is_written_here() {
-                self.look_in(cx, path.clone(), Ms(0));
+            match self.mode.is_written_here() {
+                true => self.look_in(cx, path.clone(), Ms(0)),
+                false => self.scan.strangers = true,
             }
             return;
         };

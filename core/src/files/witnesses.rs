@@ -116,7 +116,7 @@ impl Files {
                     entry.missed.is_some()
                         && matches!(entry.remote, Remote::File { at, .. } if at <= tag)
                 };
-                if self.slots.get(&path).is_some_and(same) {
+                if self.slots.get(&path).is_some_and(|slot| same(slot)) {
                     self.ask_by_name(cx, &path, tag);
                 }
             }

@@ -17,7 +17,7 @@ use landfall_core::files::entry::{Found, Seen, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, CallId, EventId, RemoteId, Revision, StoreId, UnitId};
 use landfall_core::path::RemotePath;
-use landfall_core::row::{Of, Row, RowKey, RowTable, Value};
+use landfall_core::row::{Loaded, Of, Row, RowKey, RowTable, Value};
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Now, Tick, Wall};
 use landfall_core::wire::{FeedEvent, TreeEntry};
@@ -161,7 +161,7 @@ impl Lab {
         self.machine = Machine::new(self.config.clone());
         self.asked.clear();
         self.held.clear();
-        let rows = self.rows.rows();
+        let rows = self.rows.rows().into_iter().map(Loaded::from).collect();
         self.step(Event::Load(rows));
         let run = self.run;
         self.step(Event::Start { run, boot, last });

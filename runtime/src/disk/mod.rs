@@ -22,6 +22,7 @@ mod aside;
 mod clean;
 mod copy;
 mod crew;
+mod echoes;
 mod fold;
 mod ignores;
 mod mode;
@@ -37,6 +38,7 @@ pub mod undo;
 mod watch;
 
 use crew::Crew;
+use echoes::Echoes;
 use fold::Folding;
 use ignores::Ignores;
 pub(crate) use ignores::stays_here;
@@ -80,7 +82,15 @@ impl Disk {
         let swap = control.open_dir(SWAP)?;
         let folding = Folding::of(&stage.dir);
         Ok(Self {
-            tree: Arc::new(Tree { root, control, swap, base, ignores, folding }),
+            tree: Arc::new(Tree {
+                root,
+                control,
+                swap,
+                base,
+                ignores,
+                echoes: Echoes::default(),
+                folding,
+            }),
             home: Arc::new(home),
             stage,
             crew: Crew::default(),

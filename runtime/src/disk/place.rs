@@ -57,7 +57,12 @@ impl Disk {
                 Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
                 other => other?,
             };
-            match rename(&self.stage.dir, &staged, &dir, name, RenameFlags::NOREPLACE) {
+            self.tree.echoes.expect(&local, before);
+            let renamed = rename(&self.stage.dir, &staged, &dir, name, RenameFlags::NOREPLACE);
+            if renamed.is_err() {
+                self.tree.echoes.forget(&local);
+            }
+            match renamed {
                 Ok(()) if !self.tree.has(&dir, name)? => {
                     // The disk gave it a name of its own.
                     rename(&dir, name, &self.stage.dir, &staged, RenameFlags::NOREPLACE)?;
@@ -187,8 +192,7 @@ impl Disk {
     ) -> Answer {
         self.stage.forget(blob);
         let now = dir.symlink_metadata(name).map(|metadata| stamp(&metadata));
-        let untouched = |now: &Stamp| Stamp { ctime_ns: before.ctime_ns, ..*now } == before;
-        let stamp = now.ok().filter(untouched).unwrap_or(before);
+        let stamp = now.ok().filter(|now| now.is_but_moved(&before)).unwrap_or(before);
         Answer::Placed { stamp, kept }
     }
 

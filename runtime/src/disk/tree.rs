@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
+use super::echoes::Echoes;
 use super::fold::Folding;
 use super::ignores::Ignores;
 use super::pulse::beat;
@@ -35,6 +36,8 @@ pub(super) struct Tree {
     pub base: String,
     /// What stays here.
     pub ignores: Ignores,
+    /// What the watcher need not tell.
+    pub echoes: Echoes,
     /// Whether its file system takes names for one that are not the same.
     pub folding: Folding,
 }

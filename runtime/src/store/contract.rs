@@ -3,7 +3,7 @@
 use landfall_core::effect::Change;
 use landfall_core::event::Event;
 use landfall_core::id::{CommitSeq, StoreId};
-use landfall_core::row::{MirrorRow, Row, Value};
+use landfall_core::row::{Loaded, MirrorRow, Row, Value};
 use landfall_reference::contract::store::{Opened, TestStore, check_walk};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -34,7 +34,11 @@ impl TestStore for Real {
         let opened =
             Store::open(&self.path(), Some(&format!("boot-{boot}")), StoreId(3), sender).unwrap();
         let super::Opened { store, rows, run, boot, last } = opened;
-        let rows = rows.flat_map(Result::unwrap).collect();
+        let stored = |loaded| match loaded {
+            Loaded::Row(row) => row.encode(),
+            Loaded::Unreadable { row, .. } => row,
+        };
+        let rows = rows.flat_map(Result::unwrap).map(stored).collect();
         self.open = Some((store, events));
         Opened { run, boot, last, rows }
     }

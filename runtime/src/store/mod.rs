@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use landfall_core::effect::Change;
 use landfall_core::event::{Boot, Event, LastExit};
 use landfall_core::id::{CommitSeq, StoreId, UnitId};
-use landfall_core::row::StoredRow;
+use landfall_core::row::{Loaded, StoredRow};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
@@ -74,7 +74,7 @@ pub struct Opened {
 }
 
 /// The rows of a store, some at a time.
-pub type Rows = mpsc::IntoIter<Result<Vec<StoredRow>, StoreError>>;
+pub type Rows = mpsc::IntoIter<Result<Vec<Loaded>, StoreError>>;
 
 /// A store that takes commits.
 #[derive(Debug)]
@@ -212,12 +212,14 @@ fn read_rows(
 /// Sends all rows, or as many as somebody wants.
 fn send_rows(
     db: &Connection,
-    to: &mpsc::SyncSender<Result<Vec<StoredRow>, StoreError>>,
+    to: &mpsc::SyncSender<Result<Vec<Loaded>, StoreError>>,
 ) -> Result<(), rusqlite::Error> {
     let mut query = db.prepare(ALL)?;
     let mut rows = query.query_map([], read_row)?;
     loop {
-        let chunk = rows.by_ref().take(CHUNK).collect::<Result<Vec<_>, _>>()?;
+        // Read here, where nobody waits but the machine for the next of them.
+        let some = rows.by_ref().take(CHUNK).map(|row| row.map(Loaded::from));
+        let chunk = some.collect::<Result<Vec<_>, _>>()?;
         if chunk.is_empty() || to.send(Ok(chunk)).is_err() {
             return Ok(());
         }

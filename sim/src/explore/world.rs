@@ -15,7 +15,7 @@ use landfall_core::files::entry::{Found, Stamp};
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, CallId, CommitSeq, StoreId};
 use landfall_core::path::RemotePath;
-use landfall_core::row::{EntryRow, MirrorRow, Of, Row, RowKey, Value};
+use landfall_core::row::{EntryRow, Loaded, MirrorRow, Of, Row, RowKey, Value};
 use landfall_core::time::{Now, Tick, Wall};
 
 use super::rules::{Rules, Wrong};
@@ -190,7 +190,7 @@ impl Tiny {
         self.ops.clear();
         self.commits.clear();
         self.rules.started();
-        let rows = self.rows.encoded(&self.scene);
+        let rows = self.rows.encoded(&self.scene).into_iter().map(Loaded::from).collect();
         self.tell(Event::Load(rows))?;
         self.tell(Event::Start { run: self.run, boot, last })
     }

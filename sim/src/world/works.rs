@@ -113,6 +113,10 @@ impl World {
             return;
         }
         let bits = self.plan.bits(212, self.hints, 0);
+        if moved.by == Who::Process && moved.after.is_some() && bits & 16 == 0 {
+            // The watcher knows that it was us.
+            return;
+        }
         let hint = match (&moved.after, moved.by) {
             (None, _) => Hint::Left(path),
             (Some(Node::Odd(_)), _) => Hint::Directory(path),

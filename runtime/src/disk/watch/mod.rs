@@ -6,6 +6,7 @@
 //!
 //! | heard | hint |
 //! |---|---|
+//! | a file came by a rename, and we placed it just so | none |
 //! | a file was made or written | `Written` |
 //! | a writer closed it | `Closed` |
 //! | it came by a rename | `Arrived` |
@@ -32,7 +33,7 @@ use rustix::io::Errno;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::ignores;
-use super::tree::{Tree, join};
+use super::tree::{Tree, join, stamp};
 use watches::{Unwatched, Watches};
 
 mod watches;
@@ -46,6 +47,7 @@ const BUFFER: usize = 64 * 1024;
 /// Hears until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
+    tree: Arc<Tree>,
     stop: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
 }
@@ -60,9 +62,10 @@ impl Watcher {
     ) -> io::Result<Self> {
         let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
         tree.ignores.read(&tree.root);
+        tree.echoes.listen(true);
         let mut ears = Ears {
             watches: Watches::new(root.to_owned(), tree.clone()),
-            tree,
+            tree: tree.clone(),
             unit,
             events,
             written: HashSet::new(),
@@ -73,12 +76,13 @@ impl Watcher {
         let stopped = stop.clone();
         let thread =
             std::thread::Builder::new().name("watch".into()).spawn(move || ears.hear(&stopped))?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { tree, stop, thread: Some(thread) })
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
+        self.tree.echoes.listen(false);
         let told = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
         if let (Ok(_), Some(thread)) = (told, self.thread.take()) {
             let _ = thread.join();
@@ -202,8 +206,12 @@ impl Ears {
         let hint = if flags.contains(ReadFlags::CLOSE_WRITE) {
             Hint::Closed(path)
         } else if flags.contains(ReadFlags::MOVED_TO) {
+            if self.is_echo(&local) {
+                return;
+            }
             Hint::Arrived(path)
         } else if flags.intersects(goes) {
+            self.tree.echoes.forget(&local);
             Hint::Left(path)
         } else if self.written.insert(path.clone()) {
             Hint::Written(path)
@@ -213,9 +221,15 @@ impl Ears {
         self.tell(hint);
     }
 
+    fn is_echo(&self, local: &str) -> bool {
+        let found = || self.tree.root.symlink_metadata(local).ok();
+        self.tree.echoes.take(local, || found().map(|metadata| stamp(&metadata)))
+    }
+
     fn take_dir(&mut self, local: &str, path: RemotePath, flags: ReadFlags) {
         if flags.contains(ReadFlags::MOVED_FROM) {
             self.watches.forget(local);
+            self.tree.echoes.forget_all();
             self.lost = true;
         } else if flags.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
             // First, so that nothing happens between the scan and the watch.
@@ -225,6 +239,7 @@ impl Ears {
     }
 
     fn arm_all_and_lose(&mut self) {
+        self.tree.echoes.forget_all();
         self.arm_all();
         self.lost = true;
     }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
+use landfall_core::effect::DiskOp;
+use landfall_core::event::{Answer, Outcome};
+use landfall_core::id::{BlobId, CallId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
@@ -10,6 +13,7 @@ use crate::disk::Disk;
 
 struct Lab {
     dir: tempfile::TempDir,
+    disk: Disk,
     events: UnboundedReceiver<Event>,
     _watcher: Watcher,
 }
@@ -21,7 +25,7 @@ impl Lab {
         let (sender, events) = unbounded_channel();
         let disk = Disk::open_two_way(dir.path(), "/base").unwrap();
         let watcher = disk.watch(UnitId(0), sender).unwrap();
-        Self { dir, events, _watcher: watcher }
+        Self { dir, disk, events, _watcher: watcher }
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -84,6 +88,43 @@ fn an_atomic_save_arrives_and_its_temporary_file_is_ignored() {
         Hint::Left(at("b.md")),
     ];
     assert_eq!(heard, expected);
+}
+
+#[test]
+fn what_the_process_places_is_no_news_but_what_becomes_of_it_is() {
+    let mut lab = Lab::new(|_| ());
+    let place = |lab: &Lab, name: &str, part: u32| {
+        let call = CallId { run: 1, unit: UnitId(0), n: u64::from(part) };
+        let blob = BlobId { call, part };
+        let mut staged = lab.disk.stage.begin(blob).unwrap();
+        std::io::Write::write_all(&mut staged, b"theirs").unwrap();
+        staged.finish();
+        let op = DiskOp::Place { path: at(name), blob, expect: None, keep: false, writable: true };
+        let outcome = lab.disk.perform(call, op);
+        assert!(matches!(outcome, Outcome::Ok(Answer::Placed { .. })), "{outcome:?}");
+    };
+    // Nobody touches it.
+    place(&lab, "a.md", 1);
+    lab.write("first", "x");
+    let heard = lab.until(&Hint::Closed(at("first")));
+    assert_eq!(heard, [Hint::Written(at("first")), Hint::Closed(at("first"))]);
+    // A person saves over it, moves it away, and moves it back.
+    lab.write("a.md.tmp", "mine");
+    fs::rename(lab.path("a.md.tmp"), lab.path("a.md")).unwrap();
+    lab.until(&Hint::Arrived(at("a.md")));
+    place(&lab, "b.md", 2);
+    fs::rename(lab.path("b.md"), lab.path("c.md")).unwrap();
+    fs::rename(lab.path("c.md"), lab.path("b.md")).unwrap();
+    lab.write("second", "x");
+    let heard = lab.until(&Hint::Closed(at("second")));
+    let last = |hint| heard.iter().rposition(|heard| *heard == hint);
+    assert!(last(Hint::Left(at("b.md"))).is_some(), "{heard:?}");
+    assert!(last(Hint::Arrived(at("b.md"))) > last(Hint::Left(at("b.md"))), "{heard:?}");
+    // A person is so fast that only their file is found.
+    place(&lab, "d.md", 3);
+    lab.write("d.md.tmp", "mine");
+    fs::rename(lab.path("d.md.tmp"), lab.path("d.md")).unwrap();
+    lab.until(&Hint::Arrived(at("d.md")));
 }
 
 #[test]
@@ -151,6 +192,6 @@ fn a_root_that_goes_is_something_missed() {
     let (sender, events) = unbounded_channel();
     let watcher = disk.watch(UnitId(0), sender).unwrap();
     fs::rename(&root, outer.path().join("elsewhere")).unwrap();
-    let mut lab = Lab { dir: outer, events, _watcher: watcher };
+    let mut lab = Lab { dir: outer, disk, events, _watcher: watcher };
     lab.until(&Hint::Lost);
 }

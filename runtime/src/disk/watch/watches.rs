@@ -66,12 +66,12 @@ impl Watches {
             // One that went meanwhile has nothing in it.
             let Ok(entries) = std::fs::read_dir(self.root.join(&local)) else { continue };
             for entry in entries.flatten() {
+                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    continue;
+                }
                 let Ok(name) = entry.file_name().into_string() else { continue };
                 let below = join(&local, &name);
-                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if is_dir
-                    && self.tree.remote(&below).is_some()
-                    && !self.tree.ignores.is_ignored(&below, true)
+                if self.tree.remote(&below).is_some() && !self.tree.ignores.is_ignored(&below, true)
                 {
                     to_arm.push(below);
                 }
