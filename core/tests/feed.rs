@@ -174,3 +174,39 @@ fn a_feed_that_lags_for_a_second_behind_many_events_is_not_lost() {
     assert!(lab.sent("events") >= looks + 6, "{}", lab.story);
     assert!(!lab.told("the feed was lost"), "{}", lab.story);
 }
+
+/// A replica that lagged behind the change lags behind the delete too: what it gives then is what was
+/// deleted, and nobody would ever tell of that again.
+#[test]
+fn a_replica_that_lags_does_not_bring_back_what_was_deleted() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/a", 2)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    // It still has the first version.
+    for _ in 0..2 {
+        lab.read("/a", 1);
+        lab.wait(Ms::secs(1));
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(25));
+    }
+    lab.quiet_feed_if_asked();
+    lab.read("/a", 1);
+    lab.wait(Ms::secs(1));
+    let events = vec![deleted(102, "/a")];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    // Now it has the second.
+    lab.read("/a", 2);
+    lab.wait(Ms::secs(1));
+    assert_eq!(lab.disk["/a"], hash(1), "{}", lab.story);
+    for _ in 0..30 {
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(20));
+        if lab.asked.iter().any(|(_, request)| show(request) == "read /a") {
+            lab.answer("read /a", refused(404, "", ""));
+        }
+    }
+    lab.quiet_feed_if_asked();
+    assert_eq!(lab.trash, ["/a"], "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}

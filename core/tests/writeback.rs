@@ -1,6 +1,7 @@
 //! What people change here reaches the server, once, and nothing is dropped without a trace.
 mod lab;
 use lab::*;
+use landfall_core::config::WorkspaceConfig;
 use landfall_core::effect::{DiskOp, Effect, Exit, Push, Request};
 use landfall_core::event::{Answer, Event, Hint, OpState, Order, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
@@ -609,4 +610,21 @@ fn a_retry_of_what_was_accepted_does_not_overwrite_what_somebody_else_wrote() {
         assert_eq!((lab.sent("bulk"), letters(&lab).len()), (before, 1), "{}", lab.story);
         assert!(lab.told("is not sent"), "{}", lab.story);
     }
+}
+
+/// Where the mirror only writes, an export tells what the server has, and nothing comes of its bytes.
+#[test]
+fn where_nothing_is_fetched_an_export_places_nothing() {
+    let config = WorkspaceConfig { mode: SyncMode::WriteOnly, ..WorkspaceConfig::default() };
+    let mut lab = Lab::with(config);
+    lab.put("/b", hash(2));
+    lab.put("/c", hash(7));
+    let mut lab = lab.start();
+    lab.answer("tip", tip(100));
+    let call = lab.export(&[("/a", 1), ("/b", 2), ("/c", 3)]);
+    lab.done(call, Answer::Exported);
+    lab.wait(Ms::secs(5));
+    assert!(!lab.disk.contains_key("/a") && lab.blobs.is_empty(), "{}", lab.story);
+    assert_eq!((lab.disk["/b"], lab.disk["/c"]), (hash(2), hash(7)));
+    assert_eq!((lab.sent("read"), lab.sent("bulk")), (0, 0), "{}", lab.story);
 }

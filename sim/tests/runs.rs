@@ -126,7 +126,7 @@ fn a_fault_that_never_ends_is_what_is_left_after_shrinking() {
 
 /// Planted: files stay poisoned though the world is healed.
 fn stuck_for_good() -> Recipe {
-    let mut recipe = short(2);
+    let mut recipe = short(4);
     recipe.story = false;
     for kind in [Kind::Poisoned, Kind::CutBody, Kind::SlowAnswer] {
         recipe.options.rates[kind as usize] = 300_000;

@@ -93,6 +93,8 @@ pub enum Seen {
     File(Stamp),
     /// Something that is no file.
     Odd(Odd),
+    /// Something that stays here, and is found by a look alone.
+    Kept,
 }
 
 /// What can stand in the way of a file.

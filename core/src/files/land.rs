@@ -1,6 +1,7 @@
 //! Bytes that arrived.
 
 use super::entry::{Doing, Hold, Local, Ordinal, Remote, Version};
+use super::plan::SyncMode;
 use super::slot::Disagreed;
 use super::{Files, Job};
 use crate::engine::Cx;
@@ -29,12 +30,15 @@ impl Files {
         // was about to place is not forgotten before that. Where a person deletes, a file that
         // is missing is not made again.
         let deletes = self.mode.is_written_here();
-        let free = self.slots.get(path).is_none_or(|slot| {
-            let entry = &slot.entry;
-            let missing = deletes && entry.base.is_some();
-            let ours = entry.proof.is_some() || entry.placing.is_some() || missing;
-            entry.doing.is_none() && !(ours && entry.local == Local::Unknown)
-        });
+        // Where nothing is fetched, it tells what the server has.
+        let fetches = self.mode != SyncMode::WriteOnly;
+        let free = fetches
+            && self.slots.get(path).is_none_or(|slot| {
+                let entry = &slot.entry;
+                let missing = deletes && entry.base.is_some();
+                let ours = entry.proof.is_some() || entry.placing.is_some() || missing;
+                entry.doing.is_none() && !(ours && entry.local == Local::Unknown)
+            });
         if !free {
             self.observe(cx, path, remote);
             return self.drop_blob(cx, got.blob);
@@ -73,7 +77,8 @@ impl Files {
         let at = slot.entry.remote.at();
         let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
         // A replica that lags gives what the server had before.
-        let stale = slot.entry.had(&read);
+        let deleted = slot.deleted.is_some() && slot.deleted.as_ref() == read.revision();
+        let stale = slot.entry.had(&read) || deleted && !insists;
         let unknown = matches!(slot.entry.remote, Remote::Unknown(_));
         let left_out = unknown && slot.entry.missed.is_some();
         // Nobody told that it changed, or the server said that it has something else.

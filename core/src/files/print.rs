@@ -140,6 +140,7 @@ impl Slot {
             removal,
             unsealed_at_boot,
             disagreed,
+            deleted,
             lags,
             alone,
             mode_refused,
@@ -161,7 +162,7 @@ impl Slot {
             mode_refused,
             cold,
             touched,
-            (let_go, resend),
+            (let_go, resend, deleted),
         ));
         print.maybe(*due, Print::until);
         print.maybe(*removal, |print, seal| seals.print_number(print, seal));

@@ -91,7 +91,7 @@ impl Files {
                     {
                         self.scan.add(path);
                     }
-                    Seen::Odd(_) => self.scan.strangers = true,
+                    Seen::Odd(_) | Seen::Kept => self.scan.strangers = true,
                 }
             }
         } else {

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use landfall_core::files::entry::Stamp;
 
@@ -15,13 +16,16 @@ use landfall_core::files::entry::Stamp;
 /// watched yet.
 const MOST: usize = 4096;
 
+/// What was not heard after so long came where nobody listened.
+const FRESH: Duration = Duration::from_secs(10);
+
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct Echoes {
     /// Whether somebody listens.
     heard: AtomicBool,
     /// By the path below the root. Looked up by name only, so its order shows nowhere.
-    placed: Mutex<HashMap<String, Stamp>>,
+    placed: Mutex<HashMap<String, (Stamp, Instant)>>,
 }
 
 impl Echoes {
@@ -40,7 +44,7 @@ impl Echoes {
         if placed.len() >= MOST {
             placed.clear();
         }
-        placed.insert(local.to_owned(), stamp);
+        placed.insert(local.to_owned(), (stamp, Instant::now()));
     }
 
     /// It did not appear, or is gone again.
@@ -55,11 +59,11 @@ impl Echoes {
 
     /// Whether a file that came by a rename is the one that was placed, as it was placed.
     pub fn take(&self, local: &str, now: impl FnOnce() -> Option<Stamp>) -> bool {
-        let placed = self.placed().remove(local);
-        placed.is_some_and(|placed| now().is_some_and(|now| now.is_but_moved(&placed)))
+        let placed = self.placed().remove(local).filter(|(_, at)| at.elapsed() < FRESH);
+        placed.is_some_and(|(placed, _)| now().is_some_and(|now| now.is_but_moved(&placed)))
     }
 
-    fn placed(&self) -> MutexGuard<'_, HashMap<String, Stamp>> {
+    fn placed(&self) -> MutexGuard<'_, HashMap<String, (Stamp, Instant)>> {
         self.placed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -101,6 +105,9 @@ mod tests {
         let left = heard();
         left.forget("a");
         assert!(!left.take("a", || Some(RENAMED)));
+        let old = heard();
+        old.placed().values_mut().for_each(|(_, at)| *at -= FRESH);
+        assert!(!old.take("a", || Some(RENAMED)));
         let missed = heard();
         missed.forget_all();
         assert!(!missed.take("a", || Some(RENAMED)));

@@ -3,7 +3,7 @@
 use std::io;
 
 use landfall_core::files::entry::{Odd, Seen, Stamp};
-use landfall_core::path::RemotePath;
+use landfall_core::path::{RemotePath, stays_home};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 
 use super::names;
@@ -11,8 +11,9 @@ use super::pulse::beat;
 use super::tree::{Tree, is_nowhere, join};
 
 impl Tree {
-    /// What is in a directory. Names that no remote path has, those that we shortened and those
-    /// that are ignored are left out: a look finds them.
+    /// What is in a directory. Names that no remote path has, and what never travels, are left out.
+    /// Those that we shortened and those that are ignored are there, and no more is told of them:
+    /// a look finds them.
     pub fn scan(&self, dir: Option<&RemotePath>) -> io::Result<Vec<(RemotePath, Seen)>> {
         let local = dir.map(|dir| self.local(dir)).unwrap_or_default();
         let open = match self.open(&local, false) {
@@ -31,16 +32,19 @@ impl Tree {
             let entry = entry?;
             beat();
             let Ok(name) = entry.file_name().to_str() else { continue };
-            if matches!(name, "." | "..") || !names::may_be_ours(name) {
+            if matches!(name, "." | "..") {
                 continue;
             }
             let Ok(path) = RemotePath::parse(&format!("{above}/{name}")) else { continue };
-            if names::must_shorten(name) && self.local(&path) != join(&local, name) {
-                // The file of this name is here under its short one.
-                continue;
-            }
+            let here = join(&local, name);
             let is_dir = entry.file_type() == FileType::Directory;
-            if self.ignores.are_any() && self.ignores.is_ignored(&join(&local, name), is_dir) {
+            // The second: the file of this name is here under its short one.
+            let is_short =
+                !names::may_be_ours(name) || names::must_shorten(name) && self.local(&path) != here;
+            if is_short || self.ignores.are_any() && self.ignores.is_ignored(&here, is_dir) {
+                if !stays_home(&here) {
+                    entries.push((path, Seen::Kept));
+                }
                 continue;
             }
             let seen = match entry.file_type() {

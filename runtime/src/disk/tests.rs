@@ -1,6 +1,6 @@
 use super::*;
 use landfall_core::effect::Aside;
-use landfall_core::files::entry::{Found, Odd};
+use landfall_core::files::entry::{Found, Odd, Seen};
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, UnitId};
 use landfall_core::path::RemotePath;

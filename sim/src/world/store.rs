@@ -121,15 +121,15 @@ impl Store {
     /// Brings the table up to date, and reads back what is written to it.
     fn encode(&mut self) {
         while let Some((key, row)) = self.fresh.pop_first() {
-            let Some(row) = row else {
-                self.table.delete(&key);
-                continue;
-            };
-            let stored = row.encode();
-            if Row::decode(&stored) != Ok(row) {
+            match &row {
+                Some(row) => self.table.put(row.encode()),
+                None => self.table.delete(&key),
+            }
+            // Also that it is found by its key, and that what was deleted is not.
+            let read = self.table.get(&key).map(Row::decode);
+            if read != row.map(Ok) {
                 self.misread.get_or_insert(key);
             }
-            self.table.put(stored);
         }
     }
 }

@@ -113,7 +113,8 @@ impl World {
             return;
         }
         let bits = self.plan.bits(212, self.hints, 0);
-        if moved.by == Who::Process && moved.after.is_some() && bits & 16 == 0 {
+        let placed = moved.by == Who::Process && moved.before.is_none();
+        if placed && moved.after.is_some() && bits & 16 == 0 {
             // The watcher knows that it was us.
             return;
         }

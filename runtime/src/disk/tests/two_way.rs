@@ -25,7 +25,7 @@ fn a_root_that_went_or_was_replaced_is_no_root() {
 }
 
 #[test]
-fn a_scan_of_a_mirror_that_is_written_leaves_out_what_stays_here() {
+fn a_scan_of_a_mirror_that_is_written_tells_of_what_stays_here_only_that_it_is_there() {
     let lab = Lab::new();
     for path in ["/.git/config", "/a.md", "/.a.md.swp", "/build/x", "/.landfallignore"] {
         lab.write(path, "build\n");
@@ -33,12 +33,16 @@ fn a_scan_of_a_mirror_that_is_written_leaves_out_what_stays_here() {
     let names = |disk: &Disk| {
         let outcome = disk.perform(CALL, DiskOp::Scan { dir: None });
         let Outcome::Ok(Answer::Scanned(entries)) = outcome else { panic!("{outcome:?}") };
-        let mut names: Vec<_> = entries.into_iter().map(|(path, _)| path.to_string()).collect();
+        let name = |(path, seen)| (RemotePath::to_string(&path), seen != Seen::Kept);
+        let mut names: Vec<_> = entries.into_iter().map(name).collect();
         names.sort();
         names
     };
     let two_way = Disk::open_two_way(lab.dir.path(), "/").unwrap();
-    assert_eq!(names(&two_way), ["/.landfallignore", "/a.md"]);
+    // Nothing at all is told of /.git, which no server has.
+    let all =
+        [("/.a.md.swp", false), ("/.landfallignore", true), ("/a.md", true), ("/build", false)];
+    assert_eq!(names(&two_way), all.map(|(name, shown)| (name.to_string(), shown)));
     assert_eq!(names(&lab.disk).len(), 5);
 }
 
@@ -52,7 +56,8 @@ fn a_long_name_that_a_person_made_is_kept_and_one_of_the_server_is_shortened() {
     let Outcome::Ok(Answer::Scanned(seen)) = lab.perform(DiskOp::Scan { dir: None }) else {
         panic!("it can be scanned")
     };
-    assert_eq!(seen.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), [&ours]);
+    let is_shown = |(path, seen): &(RemotePath, Seen)| (path.as_str() == ours, *seen != Seen::Kept);
+    assert_eq!(seen.iter().map(is_shown).collect::<Vec<_>>(), [(true, true), (false, false)]);
     // What is looked at, replaced and copied is the file that the person made.
     lab.place(&ours, "newer", Some("ours"), false);
     assert_eq!(lab.read(&ours), "newer");

@@ -135,8 +135,7 @@ impl Ears {
                 self.take(&heard);
             }
             if self.scan_at.is_some_and(|at| at <= Instant::now()) {
-                self.arm_all();
-                self.lost = true;
+                self.arm_all_and_lose();
             }
         }
     }
