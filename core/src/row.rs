@@ -382,6 +382,7 @@ impl Row {
 /// A row as it comes out of a store. Reading it is a good part of a start, so whoever has a thread
 /// to spare does it, and the machine is told what came of it.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them can be read")]
 pub enum Loaded {
     /// It could be read.
     Row(Row),

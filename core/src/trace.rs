@@ -20,7 +20,6 @@ pub const VERSION: u32 = 2;
 /// One line of a trace.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "line", rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "nearly every line is a step")]
 pub enum Line {
     /// The first line of every file. The rows come as the first `Load` events.
     Header {

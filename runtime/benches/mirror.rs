@@ -145,9 +145,9 @@ async fn npm_by_tree(server: &Running, client: &Path) -> Fallible<Duration> {
         .env("RELAYFILE_TOKEN", TOKEN)
         .args(["-once", "-base-url", &server.base_url(), "-workspace", "w"])
         .arg("-local-dir")
-        .arg(&dir.join("mirror"))
+        .arg(dir.join("mirror"))
         .arg("-state-dir")
-        .arg(&dir.join("state"))
+        .arg(dir.join("state"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -215,7 +215,7 @@ async fn live() -> Fallible<()> {
             server.put(&format!("/many/f{n}.md"), Content::new(text.as_bytes()), Wall(2_000));
         }
     });
-    while std::fs::read_dir(&dir.join("many")).map_or(0, Iterator::count) < 500 {
+    while std::fs::read_dir(dir.join("many")).map_or(0, Iterator::count) < 500 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     row("500 remote changes at once are here", &millis(began.elapsed()), "");
