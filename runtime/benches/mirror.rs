@@ -193,7 +193,7 @@ async fn live() -> Fallible<()> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut took = Vec::new();
     for n in 0..200 {
-        let path = &dir.join(format!("live{n}.md"));
+        let path = dir.join(format!("live{n}.md"));
         let began = Instant::now();
         put(&server, &format!("/live{n}.md"), "new\n");
         while !path.exists() {
@@ -272,7 +272,7 @@ async fn plainly(server: &Running) -> Fallible<Duration> {
         let (Some(path), Some(content)) = (file["path"].as_str(), file["content"].as_str()) else {
             return Err("the export is not what it should be".into());
         };
-        let path = &dir.join(&path[1..]);
+        let path = dir.join(&path[1..]);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }

@@ -269,7 +269,7 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
     };
     let disk = disk.map_err(io("can not open", &path))?;
     // Before anything is looked at, so that nothing is missed in between. Also with `--once`: a file
-    // that is moved during the scan would look deleted, and one that is being written whole.
+    // that is moved during the scan would look deleted, and one that is being written finished.
     let watcher = mode.is_written_here().then(|| disk.watch(UNIT, sender.clone()));
     let _watcher = watcher.transpose().map_err(io("can not watch", &path))?;
     let http = Http::new(args.target(), disk.stage.clone(), sender.clone())?;
