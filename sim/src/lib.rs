@@ -39,6 +39,7 @@ pub mod explore;
 pub mod faults;
 pub mod fleet;
 pub mod hunt;
+pub mod map;
 pub mod options;
 pub mod oracles;
 pub mod replay;

@@ -13,6 +13,7 @@ use landfall_core::path::RemotePath;
 use landfall_core::row::{MirrorRow, Position, Value};
 
 use super::Ruling;
+use crate::map::Set;
 use crate::world::disk::{Disk, Moved, Place, Who};
 use crate::world::store::{Commit, Store};
 use crate::world::truth::Truth;
@@ -23,7 +24,7 @@ pub(super) struct Cursor {
     /// The position, if it is a promise.
     promised: Option<u64>,
     /// Paths that a person touched.
-    touched: BTreeSet<RemotePath>,
+    touched: Set<RemotePath>,
 }
 
 /// A promise that was made.

@@ -16,6 +16,7 @@ use landfall_core::time::{Ms, Tick};
 use landfall_core::wire::FeedEvent;
 
 use super::Ruling;
+use crate::map::Map;
 use crate::world::server::{End, Piece};
 use crate::world::truth::Truth;
 
@@ -29,11 +30,11 @@ const LAG: Ms = Ms::mins(5);
 #[derive(Debug, Default)]
 pub(super) struct Deletes {
     /// The newest event of the feed that deleted a path.
-    told: BTreeMap<String, u64>,
+    told: Map<String, u64>,
     /// Answers on their way.
     pages: BTreeMap<CallId, Page>,
     /// Since when reads of a path answer that it is not there, and when one last did.
-    missing: BTreeMap<String, (Tick, Tick)>,
+    missing: Map<String, (Tick, Tick)>,
     reads: BTreeMap<CallId, String>,
     /// Listings that arrived whole.
     arrived: Vec<(Tick, Page)>,

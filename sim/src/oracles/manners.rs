@@ -11,6 +11,7 @@ use landfall_core::path::RemotePath;
 use landfall_core::time::{Ms, Tick};
 
 use super::Ruling;
+use crate::map::{Map, Set};
 
 /// What was asked lately.
 #[derive(Debug)]
@@ -28,11 +29,11 @@ pub(super) struct Manners {
     /// file had led to.
     denied: (Tick, u32),
     /// Files that the feed or a listing told of since they were last refused.
-    news: BTreeSet<String>,
+    news: Set<String>,
     /// Files that are asked for alone.
     alone: BTreeMap<CallId, String>,
     /// When the count of reads was begun, and the reads of each path since then.
-    reads: (Tick, BTreeMap<RemotePath, u32>),
+    reads: (Tick, Map<RemotePath, u32>),
 }
 
 /// So often may the root be listed in ten minutes, failed attempts included.
@@ -64,9 +65,9 @@ impl Manners {
             listings: VecDeque::new(),
             refused: None,
             denied: (Tick(0), 0),
-            news: BTreeSet::new(),
+            news: Set::default(),
             alone: BTreeMap::new(),
-            reads: (Tick(0), BTreeMap::new()),
+            reads: (Tick(0), Map::default()),
         }
     }
 

@@ -6,7 +6,7 @@
 //! all the same when it was told something else: an answer that named another version or
 //! refused the path, a listing that left it out, a person's hand on the file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use landfall_core::effect::{Change, Effect, Request};
 use landfall_core::event::{Answer, Event, Fetched, Outcome, Part};
@@ -18,6 +18,7 @@ use landfall_core::time::{Ms, Tick};
 
 use super::Ruling;
 use super::deletes::{Deletes, number};
+use crate::map::{Map, Set};
 use crate::world::disk::{Disk, Moved, Place, Who};
 use crate::world::store::{Commit, Store};
 use crate::world::truth::Truth;
@@ -33,8 +34,8 @@ const GOES_ON: Ms = Ms::secs(30);
 pub(super) struct Refetch {
     now: Tick,
     /// Paths that were changed by somebody else than the machine.
-    touched: BTreeSet<RemotePath>,
-    told: BTreeMap<String, Told>,
+    touched: Set<RemotePath>,
+    told: Map<String, Told>,
     reads: BTreeMap<CallId, Vec<RemotePath>>,
     /// The number of the newest event that the feed told.
     newest: u64,
@@ -64,7 +65,7 @@ struct Told {
     caught_up: Option<Tick>,
 }
 
-fn told_of<'a>(told: &'a mut BTreeMap<String, Told>, path: &str) -> &'a mut Told {
+fn told_of<'a>(told: &'a mut Map<String, Told>, path: &str) -> &'a mut Told {
     if !told.contains_key(path) {
         told.insert(path.to_owned(), Told::default());
     }

@@ -1,10 +1,9 @@
 //! A path never goes back to an older version of the server than one that it had.
 
-use std::collections::BTreeMap;
-
 use landfall_core::path::RemotePath;
 
 use super::Ruling;
+use crate::map::Map;
 use crate::world::disk::{Moved, Node, Place, Who};
 use crate::world::server::{How, Wrote};
 use crate::world::truth::Truth;
@@ -12,7 +11,7 @@ use crate::world::truth::Truth;
 /// The newest event that each path has reached.
 #[derive(Debug, Default)]
 pub(super) struct Rollback {
-    floor: BTreeMap<RemotePath, u64>,
+    floor: Map<RemotePath, u64>,
 }
 
 impl Rollback {

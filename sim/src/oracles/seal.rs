@@ -6,14 +6,13 @@
 //! the last seal moves, the rows that it covers are judged, and so is each row that is written
 //! with a seal of the past; and all of them when `complete` is new.
 
-use std::collections::BTreeSet;
-
 use landfall_core::effect::Change;
 use landfall_core::files::entry::Hold;
 use landfall_core::path::RemotePath;
 use landfall_core::row::{EntryRow, Value};
 
 use super::Ruling;
+use crate::map::Set;
 use crate::world::disk::{Disk, Moved, Place, Who};
 use crate::world::store::{Commit, Store};
 use crate::world::truth::Truth;
@@ -24,7 +23,7 @@ pub(super) struct Seal {
     sealed: u64,
     complete: bool,
     /// Paths that a person touched.
-    touched: BTreeSet<RemotePath>,
+    touched: Set<RemotePath>,
 }
 
 impl Seal {

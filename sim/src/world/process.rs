@@ -8,7 +8,6 @@ use landfall_core::decision::Decision;
 use landfall_core::effect::{DiskOp, Effect, Exit};
 use landfall_core::event::{Boot, Event, LastExit, Stop};
 use landfall_core::id::BlobId;
-use landfall_core::row::Loaded;
 use landfall_core::time::{Ms, Tick};
 use landfall_core::trace::{Line, VERSION};
 
@@ -47,7 +46,7 @@ impl World {
         self.machine = Some(Machine::new(self.config.clone()));
         self.oracles.started(run);
         self.record.started(self.now, run);
-        let mut rows: Vec<Loaded> = self.store.rows().into_iter().map(Loaded::from).collect();
+        let mut rows = self.store.rows();
         // In two batches, as an adapter may.
         let rest = rows.split_off(rows.len() / 2);
         self.tell(Event::Load(rows));

@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, VecDeque};
 use landfall_core::effect::Change;
 use landfall_core::id::{CommandId, CommitSeq};
 use landfall_core::path::RemotePath;
-use landfall_core::row::{EntryRow, MirrorRow, Of, Row, RowKey, RowTable, StoredRow, Value};
+use landfall_core::row::{EntryRow, Loaded, MirrorRow, Of, Row, RowKey, Value};
+
+use crate::map::Map;
 
 /// The store of one workspace.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
-    /// What survives everything, as it is stored, but for what changed lately.
-    table: RowTable,
+    /// What survives everything, as it reads, but for what changed lately.
+    table: BTreeMap<RowKey, Loaded>,
     /// What changed since the table was last looked at. A row that changes ten times before
     /// anybody reads it is encoded once.
-    fresh: BTreeMap<RowKey, Option<Row>>,
-    /// The first row that did not read back as what was written.
+    fresh: Map<RowKey, Option<Row>>,
+    /// A row that did not read back as what was written.
     misread: Option<RowKey>,
     /// The durable rows, decoded, for those who watch.
     view: View,
@@ -65,10 +67,12 @@ impl Store {
         (self.run, same, last)
     }
 
-    /// All durable rows, as they are stored.
-    pub fn rows(&mut self) -> Vec<StoredRow> {
-        self.encode();
-        self.table.rows()
+    /// All durable rows, as they read, in the order of the real store's primary key.
+    pub fn rows(&mut self) -> Vec<Loaded> {
+        self.write();
+        let mut rows: Vec<_> = self.table.iter().collect();
+        rows.sort_by_key(|(key, _)| (key.unit, key.kind()));
+        rows.into_iter().map(|(_, row)| row.clone()).collect()
     }
 
     /// The durable rows, decoded.
@@ -112,24 +116,27 @@ impl Store {
         self.clean = true;
     }
 
-    /// The first row, if any, that does not read back as what was written.
+    /// A row, if any, that does not read back as what was written.
     pub fn misread(&mut self) -> Option<&RowKey> {
-        self.encode();
+        self.write();
         self.misread.as_ref()
     }
 
-    /// Brings the table up to date, and reads back what is written to it.
-    fn encode(&mut self) {
-        while let Some((key, row)) = self.fresh.pop_first() {
-            match &row {
-                Some(row) => self.table.put(row.encode()),
-                None => self.table.delete(&key),
+    /// Brings the table up to date: what is put is encoded, and read back at once. Reading the
+    /// same bytes again, at each start, would say the same.
+    fn write(&mut self) {
+        for (key, row) in self.fresh.drain() {
+            let Some(row) = row else {
+                self.table.remove(&key);
+                continue;
+            };
+            let stored = row.encode();
+            let found = stored.kind == key.kind() && stored.key == key.key();
+            let read = Loaded::from(stored);
+            if !found || !matches!(&read, Loaded::Row(read) if *read == row) {
+                self.misread.get_or_insert(key.clone());
             }
-            // Also that it is found by its key, and that what was deleted is not.
-            let read = self.table.get(&key).map(Row::decode);
-            if read != row.map(Ok) {
-                self.misread.get_or_insert(key);
-            }
+            self.table.insert(key, read);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use landfall_core::event::{Event, Hint, Order};
 use landfall_core::path::RemotePath;
-use landfall_core::row::{Row, Value};
+use landfall_core::row::{Loaded, Row, Value};
 use landfall_core::time::Ms;
 
 use super::disk::{self, Moved, Node, Place, Who};
@@ -158,8 +158,8 @@ impl World {
     /// there by now, is given up at last.
     pub(super) fn tidy(&mut self, last: bool) {
         let mut letters = Vec::new();
-        for stored in self.store.rows() {
-            if let Ok(Row { value: Value::Letter(command, _), .. }) = Row::decode(&stored) {
+        for row in self.store.rows() {
+            if let Loaded::Row(Row { value: Value::Letter(command, _), .. }) = row {
                 letters.push(command);
             }
         }
