@@ -272,21 +272,23 @@ impl Files {
         if let (Some(tombstones), Remote::Absent(at)) = (&mut self.tombstones, &remote) {
             tombstones.insert(path.clone(), *at);
         }
-        if self.unreadable.contains(path) || self.is_older(path, remote.at()) {
+        if self.unreadable.contains(path) || self.was_deleted_after(path, remote.at()) {
             return false;
         }
-        if self.get(path).is_some_and(|entry| entry.had(&remote)) {
-            self.update(cx, path, |slot| slot.entry.remote.known_since(remote.at()));
-            return false;
-        }
-        if !self.slots.contains_key(path) {
-            if matches!(remote, Remote::Absent(_)) {
+        match self.get(path) {
+            Some(entry) if remote.at() < entry.remote.at() => return false,
+            Some(entry) if entry.had(&remote) => {
+                self.update(cx, path, |slot| slot.entry.remote.known_since(remote.at()));
                 return false;
             }
-            let is_free = self.is_free(path);
-            self.make_slot(path);
-            if let Some(slot) = self.slots.get_mut(path).filter(|_| is_free) {
-                slot.entry.local = Local::Absent;
+            Some(_) => {}
+            None if matches!(remote, Remote::Absent(_)) => return false,
+            None => {
+                let is_free = self.is_free(path);
+                self.make_slot(path);
+                if let Some(slot) = self.slots.get_mut(path).filter(|_| is_free) {
+                    slot.entry.local = Local::Absent;
+                }
             }
         }
         self.update(cx, path, |slot| slot.observe(remote));
@@ -302,9 +304,14 @@ impl Files {
 
     /// Whether something newer is known of a path than what was true at `at`.
     fn is_older(&self, path: &RemotePath, at: Ordinal) -> bool {
+        self.was_deleted_after(path, at)
+            || self.slots.get(path).is_some_and(|slot| at < slot.entry.remote.at())
+    }
+
+    /// Whether a path was deleted since a snapshot that is under way, of what was true at `at`.
+    fn was_deleted_after(&self, path: &RemotePath, at: Ordinal) -> bool {
         let tombstone = self.tombstones.as_ref().and_then(|deleted| deleted.get(path));
         tombstone.is_some_and(|deleted| at < *deleted)
-            || self.slots.get(path).is_some_and(|slot| at < slot.entry.remote.at())
     }
 
     /// A complete snapshot, taken at this point of the feed, was believed: what it shows is newer
@@ -377,16 +384,22 @@ impl Files {
     /// Asks the plan what to do with a path, and puts it in the set of that kind of work.
     fn settle(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
         let Some(slot) = self.slots.get_mut(path) else { return };
-        let queued = slot.leave_sets();
         let (action, rule) = plan(&slot.entry, self.mode);
         // What somebody else wrote meanwhile is not overwritten by a retry.
         slot.resend &= !rule.is_of_remote();
-        self.leave(path, queued);
-        let Some(slot) = self.slots.get(path) else { return };
+        let slot = match slot.leave_sets() {
+            None => &*slot,
+            queued => {
+                self.leave(path, queued);
+                let Some(slot) = self.slots.get(path) else { return };
+                slot
+            }
+        };
+        let is_replayed = self.replay.is_some_and(|from| slot.entry.waits_for_tip(from));
         match &slot.entry.doing {
             Some(Doing::Staged { .. }) => {
-                let waits = self.is_replayed(&slot.entry);
-                return self.settle_staged(cx, path, if waits { Action::Rest } else { action });
+                let action = if is_replayed { Action::Rest } else { action };
+                return self.settle_staged(cx, path, action);
             }
             Some(_) => return self.stand(path, Standing::Working),
             None => {}
@@ -397,7 +410,7 @@ impl Files {
             self.retry.insert((due, path.clone()));
             return self.queue(path, if aside { Standing::Aside } else { Standing::Working });
         }
-        if self.is_replayed(&slot.entry) && action.follows_remote() {
+        if is_replayed && action.follows_remote() {
             return self.stand(path, Standing::Working);
         }
         let asks = matches!(action, Action::LookRemote | Action::Fetch { .. });

@@ -26,7 +26,7 @@ impl Files {
     }
 
     /// Whether a path waits for the tip of the feed.
-    pub(super) fn is_replayed(&self, entry: &Entry) -> bool {
+    fn is_replayed(&self, entry: &Entry) -> bool {
         self.replay.is_some_and(|from| entry.waits_for_tip(from))
     }
 

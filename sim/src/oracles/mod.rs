@@ -2,7 +2,8 @@
 //!
 //! They watch from outside: what the machine is told and wants, what moves on the disk, what
 //! becomes durable. Their cost is in proportion to the change; what can only be judged as a
-//! whole is judged every few hundred steps and at the end. Each counts how often it had
+//! whole is judged every few hundred steps and at the end, and rows are where they are read: at each
+//! start, and at the end. Each counts how often it had
 //! something to judge, so that one that never has is found out.
 
 mod blobs;
@@ -29,6 +30,7 @@ use std::fmt;
 use landfall_core::effect::{Effect, Exit, Request};
 use landfall_core::event::Event;
 use landfall_core::id::CallId;
+use landfall_core::row::RowKey;
 use landfall_core::time::Tick;
 
 use crate::options::Options;
@@ -423,11 +425,16 @@ impl Oracles {
     }
 
     /// Everything at once.
-    pub fn whole(&mut self, now: Tick, store: &mut Store, disk: &Disk, truth: &Truth) {
+    pub fn whole(&mut self, now: Tick, disk: &Disk, truth: &Truth) {
         self.now = now;
         let ruling = self.bytes.whole(disk, truth);
         self.rule(Oracle::NoByteLost, ruling);
-        let ruling = match store.misread() {
+    }
+
+    /// All rows were read, as each start does.
+    pub fn read_back(&mut self, now: Tick, misread: Option<&RowKey>) {
+        self.now = now;
+        let ruling = match misread {
             None => Ok(1),
             Some(key) => {
                 let (kind, key) = (key.kind(), key.key());

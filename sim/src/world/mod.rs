@@ -36,6 +36,7 @@ use landfall_core::files::plan::SyncMode;
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{CallId, RemoteId, UnitId};
 use landfall_core::path::RemotePath;
+use landfall_core::row::Loaded;
 use landfall_core::time::{Ms, Now, Tick, Wall};
 use landfall_core::trace::Line;
 
@@ -541,7 +542,14 @@ impl World {
 
     /// What the oracles can only judge as a whole.
     pub fn whole_check(&mut self) {
-        self.oracles.whole(self.now, &mut self.store, &self.disk, &self.server.truth);
+        self.oracles.whole(self.now, &self.disk, &self.server.truth);
+    }
+
+    /// What the store would tell the next start.
+    pub fn read_rows(&mut self) -> Vec<Loaded> {
+        let rows = self.store.rows();
+        self.oracles.read_back(self.now, self.store.misread());
+        rows
     }
 
     fn exit_is_clean(exit: Exit) -> bool {

@@ -142,11 +142,10 @@ impl World {
         };
         let mut upto = None;
         for _ in 0..until {
-            let Some(commit) = self.store.flush_one() else {
-                break;
-            };
-            self.oracles.durable(self.now, &commit, &self.store, &self.server.truth, &self.disk);
-            upto = Some(commit.seq);
+            let made = self.store.flush_one(|store, commit| {
+                self.oracles.durable(self.now, commit, store, &self.server.truth, &self.disk);
+            });
+            upto = made.or(upto);
         }
         if let Some(kill) = kill {
             self.die(kill, &|| format!("when {until} of {waiting} commits are durable"));

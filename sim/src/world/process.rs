@@ -46,7 +46,7 @@ impl World {
         self.machine = Some(Machine::new(self.config.clone()));
         self.oracles.started(run);
         self.record.started(self.now, run);
-        let mut rows = self.store.rows();
+        let mut rows = self.read_rows();
         // In two batches, as an adapter may.
         let rest = rows.split_off(rows.len() / 2);
         self.tell(Event::Load(rows));
@@ -211,15 +211,12 @@ impl World {
         let busy = !self.running.is_empty() || pending && !full;
         self.oracles.exited(self.now, exit, busy, full);
         if Self::exit_is_clean(exit) {
-            while let Some(commit) = self.store.flush_one() {
-                self.oracles.durable(
-                    self.now,
-                    &commit,
-                    &self.store,
-                    &self.server.truth,
-                    &self.disk,
-                );
-            }
+            let mut flush = || {
+                self.store.flush_one(|store, commit| {
+                    self.oracles.durable(self.now, commit, store, &self.server.truth, &self.disk);
+                })
+            };
+            while flush().is_some() {}
             self.store.close();
         }
         self.record.gone(self.now, || format!("exit: {exit}"));

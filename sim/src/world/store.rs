@@ -90,18 +90,19 @@ impl Store {
         self.pending.len()
     }
 
-    /// Makes the oldest pending commit durable.
-    pub fn flush_one(&mut self) -> Option<Commit> {
+    /// Makes the oldest pending commit durable, and shows it to those who watch.
+    pub fn flush_one(&mut self, watch: impl FnOnce(&Self, &Commit)) -> Option<CommitSeq> {
         let commit = self.pending.pop_front()?;
         self.boot = Some(self.opened);
-        for change in &commit.changes {
-            self.view.apply(change);
+        commit.changes.iter().for_each(|change| self.view.apply(change));
+        watch(self, &commit);
+        for change in commit.changes {
             match change {
-                Change::Put(row) => self.fresh.insert(row.key(), Some(row.clone())),
-                Change::Delete(key) => self.fresh.insert(key.clone(), None),
+                Change::Put(row) => self.fresh.insert(row.key(), Some(row)),
+                Change::Delete(key) => self.fresh.insert(key, None),
             };
         }
-        Some(commit)
+        Some(commit.seq)
     }
 
     /// The process is gone, and with it what was not durable.
@@ -116,9 +117,8 @@ impl Store {
         self.clean = true;
     }
 
-    /// A row, if any, that does not read back as what was written.
-    pub fn misread(&mut self) -> Option<&RowKey> {
-        self.write();
+    /// A row, if any, that did not read back as what was written.
+    pub fn misread(&self) -> Option<&RowKey> {
         self.misread.as_ref()
     }
 

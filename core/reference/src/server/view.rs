@@ -71,7 +71,14 @@ impl<'a> View<'a> {
 
     /// Keeps the files for which `keep` says so: a server that shows less than it has.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        self.files.to_mut().retain(|path, _| keep(path));
+        match &mut self.files {
+            // Cheaper than to clone them all and take some out.
+            Cow::Borrowed(files) => {
+                let kept = files.iter().filter(|(path, _)| keep(path));
+                self.files = Cow::Owned(kept.map(|(p, f)| (p.clone(), f.clone())).collect());
+            }
+            Cow::Owned(files) => files.retain(|path, _| keep(path)),
+        }
     }
 
     /// `GET fs/file`.
