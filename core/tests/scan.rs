@@ -4,6 +4,8 @@ use lab::*;
 use landfall_core::effect::{DiskOp, Effect};
 use landfall_core::event::{Answer, Event, Outcome};
 use landfall_core::fault::{Blame, Fault};
+use landfall_core::files::entry::Seen;
+use landfall_core::path::RemotePath;
 use landfall_core::time::Ms;
 
 const FILES: [(&str, u8); 4] = [("/a", 1), ("/d/b", 2), ("/d/c", 3), ("/e/f", 4)];
@@ -99,4 +101,40 @@ fn a_directory_that_can_not_be_read_costs_a_look_at_each_of_its_files() {
         outcome: Outcome::Failed { blame: Blame::Payload, why, retry_after: None },
     });
     assert_eq!(asked(&lab, since)[3..], ["look at /d/b", "look at /d/c"]);
+}
+
+/// A restart whose scan saw these names in the root, beside the files that are in step. Then the
+/// feed tells of a new file.
+fn a_new_file_is_told_of_after_the_scan_saw(more: &[(&str, Seen)]) -> (Lab, usize) {
+    let mut lab = in_step();
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { op: DiskOp::Scan { dir: None }, .. }));
+    lab.kill();
+    let Some(Effect::Disk { call, .. }) = lab.held.pop_front() else { panic!("no scan") };
+    let mut entries = lab.scan(None);
+    entries.extend(more.iter().map(|(name, seen)| (RemotePath::parse(name).unwrap(), *seen)));
+    lab.step(Event::Done { call, outcome: Outcome::Ok(Answer::Scanned(entries)) });
+    let since = lab.effects.len();
+    lab.wait(Ms(1));
+    let events = vec![updated(101, "/new", 7)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    (lab, since)
+}
+
+#[test]
+fn where_a_scan_saw_everything_a_new_file_is_fetched_without_a_look() {
+    let (mut lab, since) = a_new_file_is_told_of_after_the_scan_saw(&[]);
+    lab.read("/new", 7);
+    lab.wait(Ms::secs(3));
+    assert_eq!(asked(&lab, since), [""; 0]);
+    assert_eq!(lab.disk["/new"], hash(7), "{}", lab.story);
+}
+
+#[test]
+fn where_something_stays_that_a_scan_can_not_tell_a_new_file_is_looked_at_first() {
+    // An ignored file, or one whose name is shortened on the disk: any path may be it.
+    let (mut lab, since) = a_new_file_is_told_of_after_the_scan_saw(&[("/ignored", Seen::Kept)]);
+    assert_eq!(asked(&lab, since), ["look at /new"]);
+    lab.read("/new", 7);
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.disk["/new"], hash(7), "{}", lab.story);
 }

@@ -339,7 +339,7 @@ impl Lab {
         }
     }
 
-    fn scan(&self, dir: Option<&RemotePath>) -> Vec<(RemotePath, Seen)> {
+    pub fn scan(&self, dir: Option<&RemotePath>) -> Vec<(RemotePath, Seen)> {
         let dir = dir.map_or("/", RemotePath::as_str);
         let paths = self.disk.keys().map(|path| RemotePath::parse(path).unwrap());
         let names: BTreeSet<RemotePath> =

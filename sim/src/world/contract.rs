@@ -8,6 +8,7 @@ use landfall_core::files::entry::{Found, Odd};
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{BlobId, CallId, CommitSeq};
 use landfall_core::path::RemotePath;
+use landfall_core::row::Loaded;
 use landfall_reference::contract::disk::{self, Holds, Puts, TestDisk};
 use landfall_reference::contract::network::{self, TestNetwork};
 use landfall_reference::contract::store::{self, Opened, TestStore};
@@ -109,7 +110,11 @@ impl TestStore for Store {
             Some(false) => LastExit::Unclean,
         };
         let boot = if same { Boot::Same } else { Boot::Other };
-        Opened { run, boot, last, rows: self.rows() }
+        let stored = |row| match row {
+            Loaded::Row(row) => row.encode(),
+            Loaded::Unreadable { row, .. } => row,
+        };
+        Opened { run, boot, last, rows: self.rows().into_iter().map(stored).collect() }
     }
 
     fn commit(&mut self, seq: CommitSeq, changes: Vec<Change>) {
