@@ -23,11 +23,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
 
 use crate::disk::Stage;
+use outage::Outage;
 
 mod answer;
 mod body;
 mod content;
 mod file;
+mod outage;
 mod push;
 mod request;
 mod stream;
@@ -98,6 +100,7 @@ pub struct Http {
     target: Arc<Target>,
     stage: Arc<Stage>,
     events: UnboundedSender<Event>,
+    outage: Arc<Outage>,
     flights: HashMap<CallId, Flight>,
 }
 
@@ -140,7 +143,8 @@ impl Http {
         }
         let client = client.build()?;
         let target = Arc::new(target);
-        Ok(Self { client, target, stage, events, flights: HashMap::new() })
+        let outage = Arc::default();
+        Ok(Self { client, target, stage, events, outage, flights: HashMap::new() })
     }
 
     /// Where answers go.
@@ -157,6 +161,7 @@ impl Http {
             target: self.target.clone(),
             stage: self.stage.clone(),
             events: self.events.clone(),
+            outage: self.outage.clone(),
             credit: credit.clone(),
             call,
         };
@@ -207,6 +212,7 @@ struct Attempt {
     target: Arc<Target>,
     stage: Arc<Stage>,
     events: UnboundedSender<Event>,
+    outage: Arc<Outage>,
     credit: Arc<Semaphore>,
     call: CallId,
 }

@@ -55,8 +55,14 @@ impl Attempt {
             None => builder,
             Some(token) => builder.bearer_auth(token),
         };
-        builder.send().await.map_err(|why| {
-            tracing::debug!(call = %self.call, "no answer: {}", without_url(why));
+        let sent = builder.send().await;
+        sent.inspect(|_| self.outage.is_over()).map_err(|why| {
+            let why = without_url(why);
+            if self.outage.is_news(&why) {
+                tracing::warn!("no answer from the server: {why}");
+            } else {
+                tracing::debug!(call = %self.call, "no answer: {why}");
+            }
             Failed::new(Blame::Unknown, Fault::Link)
         })
     }
@@ -127,13 +133,17 @@ impl Target {
     }
 }
 
-/// An error of the client without the address: its query may hold what nobody should see.
+/// An error of the client, with what led to it and without the address: its query may hold what
+/// nobody should see.
 fn without_url(why: reqwest::Error) -> String {
     let why = why.without_url();
-    match std::error::Error::source(&why) {
-        Some(source) => format!("{why}: {source}"),
-        None => why.to_string(),
+    let mut text = why.to_string();
+    let mut cause = std::error::Error::source(&why);
+    while let Some(why) = cause {
+        text = format!("{text}: {why}");
+        cause = why.source();
     }
+    text
 }
 
 /// An answer that is no success.
