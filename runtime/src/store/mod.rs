@@ -1,6 +1,6 @@
 //! The store port: rows in SQLite, in commits that become durable in order.
 //!
-//! One thread owns the connection. It takes every commit that waits into one transaction, so a
+//! One thread owns the connection; at the start, another decodes what it reads. It takes every commit that waits into one transaction, so a
 //! disk that is slow to sync makes commits larger and not later. A commit that fails is tried
 //! again until it succeeds. While the disk is full, or can not be written, the store says so to
 //! the machine, which waits; a store that says nothing is given up by the machine.
@@ -38,6 +38,9 @@ const OF_KIND: &str = "SELECT unit, kind, key, schema, json FROM rows WHERE unit
 
 /// Rows that are handed over at once while a store is opened.
 const CHUNK: usize = 512;
+
+/// So often are they read before somebody takes them.
+const AHEAD: usize = 4;
 
 /// How long the mark of a clean end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -99,9 +102,15 @@ impl Store {
         events: UnboundedSender<Event>,
     ) -> Result<Opened, StoreError> {
         let failed = |why| StoreError::Sqlite { path: path.display().to_string(), why };
+        let no_thread = |why| failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why)));
         let mut db = Connection::open(path).map_err(failed)?;
         let (run, boot, last) = begin(&mut db, boot_id).map_err(failed)?;
-        let (chunks, rows) = mpsc::sync_channel(2);
+        let (stored, to_decode) = mpsc::sync_channel(AHEAD);
+        let (chunks, rows) = mpsc::sync_channel(AHEAD);
+        thread::Builder::new()
+            .name("decode".into())
+            .spawn(move || decode(to_decode, &chunks))
+            .map_err(no_thread)?;
         let file = path.display().to_string();
         let (jobs, queue) = mpsc::channel();
         // Stored with the first commit: what a power cut tore is in doubt until a commit says
@@ -112,13 +121,13 @@ impl Store {
             .name("store".into())
             .spawn(move || {
                 let _running: mpsc::Sender<()> = running;
-                if let Err(why) = send_rows(&db, &chunks) {
-                    let _ = chunks.send(Err(StoreError::Sqlite { path: file, why }));
+                if let Err(why) = send_rows(&db, &stored) {
+                    let _ = stored.send(Err(StoreError::Sqlite { path: file, why }));
                 }
-                drop(chunks);
+                drop(stored);
                 work(db, &boot_id, queue, id, events);
             })
-            .map_err(|why| failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why))))?;
+            .map_err(no_thread)?;
         Ok(Opened { store: Store { jobs, ended }, rows: rows.into_iter(), run, boot, last })
     }
 
@@ -212,16 +221,27 @@ fn read_rows(
 /// Sends all rows, or as many as somebody wants.
 fn send_rows(
     db: &Connection,
-    to: &mpsc::SyncSender<Result<Vec<Loaded>, StoreError>>,
+    to: &mpsc::SyncSender<Result<Vec<StoredRow>, StoreError>>,
 ) -> Result<(), rusqlite::Error> {
     let mut query = db.prepare(ALL)?;
     let mut rows = query.query_map([], read_row)?;
     loop {
-        // Read here, where nobody waits but the machine for the next of them.
-        let some = rows.by_ref().take(CHUNK).map(|row| row.map(Loaded::from));
-        let chunk = some.collect::<Result<Vec<_>, _>>()?;
+        let chunk = rows.by_ref().take(CHUNK).collect::<Result<Vec<_>, _>>()?;
         if chunk.is_empty() || to.send(Ok(chunk)).is_err() {
             return Ok(());
+        }
+    }
+}
+
+/// Decodes rows while the next ones are read, until there are no more or nobody wants them.
+fn decode(
+    stored: mpsc::Receiver<Result<Vec<StoredRow>, StoreError>>,
+    to: &mpsc::SyncSender<Result<Vec<Loaded>, StoreError>>,
+) {
+    for chunk in stored {
+        let chunk = chunk.map(|rows| rows.into_iter().map(Loaded::from).collect());
+        if to.send(chunk).is_err() {
+            return;
         }
     }
 }
