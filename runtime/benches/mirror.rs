@@ -64,8 +64,10 @@ async fn main() -> Fallible<()> {
 
 static BASE: OnceLock<PathBuf> = OnceLock::new();
 
-/// A directory of its own, which stays until the end.
+/// A directory of its own, which stays until the end. What was written before is on the disk, so
+/// that nobody pays for the one before.
 fn fresh() -> Fallible<PathBuf> {
+    rustix::fs::sync();
     static MADE: AtomicU32 = AtomicU32::new(0);
     let base = BASE.get().ok_or("there is no directory to measure in")?;
     let dir = base.join(MADE.fetch_add(1, Ordering::Relaxed).to_string()).join("mirror");

@@ -268,10 +268,6 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
         false => Disk::open(&path, &base),
     };
     let disk = disk.map_err(io("can not open", &path))?;
-    // Before anything is looked at, so that nothing is missed in between. Also with `--once`: a file
-    // that is moved during the scan would look deleted, and one that is being written finished.
-    let watcher = mode.is_written_here().then(|| disk.watch(UNIT, sender.clone()));
-    let _watcher = watcher.transpose().map_err(io("can not watch", &path))?;
     let http = Http::new(args.target(), disk.stage.clone(), sender.clone())?;
     let trace = match &args.trace {
         Some(file) => Some(Trace::begin(file, &config).map_err(io("can not write", file))?),
@@ -289,7 +285,12 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
     let starting = WorkspaceStatus { reason: "starting".into(), ..WorkspaceStatus::default() };
     file.tell(&starting, Instant::now());
     let database = control.join(store::FILE);
-    let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender)?;
+    let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender.clone())?;
+    // While the store reads its rows, and before anything is looked at, so that nothing is missed in
+    // between. Also with `--once`: a file that is moved during the scan would look deleted, and one
+    // that is being written finished.
+    let watcher = mode.is_written_here().then(|| disk.watch(UNIT, sender));
+    let _watcher = watcher.transpose().map_err(io("can not watch", &path))?;
     let every = Duration::from_millis(args.progress_interval.0.max(100));
     let show = Show::new(file, every);
     let Opened { store, rows, run, boot, last } = opened;

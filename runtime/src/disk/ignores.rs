@@ -6,11 +6,12 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use landfall_core::path::stays_home;
 
@@ -40,12 +41,18 @@ const EDITORS: [&str; 11] = [
 
 /// See the [module](self).
 #[derive(Debug)]
-pub(super) struct Ignores(Option<RwLock<Rules>>);
+pub(super) struct Ignores(Option<RwLock<Arc<Rules>>>);
 
 #[derive(Debug)]
 struct Rules {
     text: String,
     matcher: Gitignore,
+}
+
+impl Rules {
+    fn ignore(&self, local: &str, is_dir: bool) -> bool {
+        self.matcher.matched_path_or_any_parents(local, is_dir).is_ignore()
+    }
 }
 
 impl Ignores {
@@ -56,12 +63,7 @@ impl Ignores {
 
     /// What is ignored everywhere. The rules of the person have yet to be read.
     pub fn built_in() -> Self {
-        Self(Some(RwLock::new(Rules { text: String::new(), matcher: matcher("") })))
-    }
-
-    /// Whether anything is ignored at all.
-    pub fn are_any(&self) -> bool {
-        self.0.is_some()
+        Self(Some(RwLock::new(Arc::new(Rules { text: String::new(), matcher: matcher("") }))))
     }
 
     /// Reads the rules of the person again. What can not be read is passed over, and said.
@@ -74,20 +76,47 @@ impl Ignores {
                 return tracing::warn!("{FILE} can not be read, so it stays as it was: {why}");
             }
         };
-        let mut rules = rules.write().unwrap_or_else(PoisonError::into_inner);
-        if rules.text != text {
-            *rules = Rules { matcher: matcher(&text), text };
+        if self.now().is_none_or(|rules| rules.text != text) {
+            let new = Arc::new(Rules { matcher: matcher(&text), text });
+            *rules.write().unwrap_or_else(PoisonError::into_inner) = new;
         }
     }
 
     /// Whether a path below the root is ignored, or lies in a directory that is.
     pub fn is_ignored(&self, local: &str, is_dir: bool) -> bool {
-        let Some(rules) = &self.0 else { return false };
-        if stays_home(local) {
-            return true;
-        }
-        let rules = rules.read().unwrap_or_else(PoisonError::into_inner);
-        rules.matcher.matched_path_or_any_parents(local, is_dir).is_ignore()
+        self.now().is_some_and(|rules| stays_home(local) || rules.ignore(local, is_dir))
+    }
+
+    /// For many names of one directory below the root. The rules stay as they are meanwhile.
+    pub fn below(&self, dir: &str) -> Below {
+        let rules = self.now();
+        let dir_ignored = rules.as_ref().is_some_and(|rules| rules.ignore(dir, true));
+        Below { rules, dir_ignored }
+    }
+
+    fn now(&self) -> Option<Arc<Rules>> {
+        let rules = self.0.as_ref()?;
+        Some(rules.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// What is ignored in one directory.
+#[derive(Debug)]
+pub(super) struct Below {
+    rules: Option<Arc<Rules>>,
+    dir_ignored: bool,
+}
+
+impl Below {
+    /// The same as [`Ignores::is_ignored`] for a path right below the directory.
+    pub fn is_ignored(&self, local: &str, is_dir: bool) -> bool {
+        let Some(rules) = &self.rules else { return false };
+        // What is told of the path itself goes before what is told of those above it.
+        stays_home(local)
+            || match rules.matcher.matched(local, is_dir) {
+                Match::None => self.dir_ignored,
+                told => told.is_ignore(),
+            }
     }
 }
 
@@ -129,6 +158,15 @@ fn matcher(text: &str) -> Gitignore {
 mod tests {
     use super::*;
 
+    /// Whether a file is ignored, asked in both ways.
+    fn is_ignored(ignores: &Ignores, path: &str) -> bool {
+        let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        let ignored = ignores.is_ignored(path, false);
+        // What never leaves is at the top of the mirror, and nothing below it is ever read.
+        assert!(stays_home(dir) || ignores.below(dir).is_ignored(path, false) == ignored, "{path}");
+        ignored
+    }
+
     #[test]
     fn editors_and_version_control_keep_their_files() {
         let ignores = Ignores::built_in();
@@ -148,7 +186,7 @@ mod tests {
             "node_modules/x/index.js",
             "a.ts___jb_tmp___",
         ] {
-            assert!(ignores.is_ignored(path, false), "{path}");
+            assert!(is_ignored(&ignores, path), "{path}");
         }
         for path in [
             "a.md",
@@ -160,7 +198,7 @@ mod tests {
             "#a",
             "~a",
         ] {
-            assert!(!ignores.is_ignored(path, false), "{path}");
+            assert!(!is_ignored(&ignores, path), "{path}");
         }
         assert!(!Ignores::none().is_ignored(".git/config", false));
     }
@@ -176,7 +214,7 @@ mod tests {
         )
         .unwrap();
         ignores.read(&root);
-        assert!(ignores.is_ignored("a/build/x/y", false) && ignores.is_ignored("build", true));
+        assert!(is_ignored(&ignores, "a/build/x/y") && ignores.is_ignored("build", true));
         assert!(ignores.is_ignored("top", false) && !ignores.is_ignored("a/top", false));
         assert!(!ignores.is_ignored("a.tmp", false) && ignores.is_ignored(".git", true));
         assert!(!ignores.is_ignored("node_modules", true));

@@ -24,6 +24,7 @@ impl Tree {
             self.ignores.read(&self.root);
         }
         let above = dir.map_or(self.base.as_str(), RemotePath::as_str);
+        let ignores = self.ignores.below(&local);
         let mut entries = Vec::new();
         // It is held as a path alone, which can not be read.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -41,7 +42,7 @@ impl Tree {
             // The second: the file of this name is here under its short one.
             let is_short =
                 !names::may_be_ours(name) || names::must_shorten(name) && self.local(&path) != here;
-            if is_short || self.ignores.are_any() && self.ignores.is_ignored(&here, is_dir) {
+            if is_short || ignores.is_ignored(&here, is_dir) {
                 if !stays_home(&here) {
                     entries.push((path, Seen::Kept));
                 }

@@ -1,26 +1,27 @@
-//! Why the server can not be reached, told once.
+//! Why the server can not be reached, told now and then.
+//!
+//! The machine knows only that a link broke. A person wants to know that the name is not known, or
+//! the certificate not trusted.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// What the system said last, as long as no answer came since. The machine knows only that a link
-/// broke; a person wants to know that the name is not known or the certificate not trusted.
+/// Between two words about it. What the system says may be different each time.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// When it was told last.
 #[derive(Debug, Default)]
-pub(super) struct Outage(Mutex<Option<String>>);
+pub(super) struct Outage(Mutex<Option<Instant>>);
 
 impl Outage {
-    /// A request got no answer. Whether that is for another reason than the last one.
-    pub fn is_news(&self, why: &str) -> bool {
+    /// A request got no answer. Whether it is time to tell why.
+    pub fn is_told(&self, now: Instant) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = last.as_deref() != Some(why);
-        if news {
-            *last = Some(why.to_owned());
+        let told = last.is_none_or(|last| now.saturating_duration_since(last) >= EVERY);
+        if told {
+            *last = Some(now);
         }
-        news
-    }
-
-    /// An answer came.
-    pub fn is_over(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        told
     }
 }
 
@@ -29,12 +30,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_reason_is_told_once_for_each_outage() {
-        let outage = Outage::default();
-        assert!(outage.is_news("connection refused"));
-        assert!(!outage.is_news("connection refused"));
-        assert!(outage.is_news("no route to host"));
-        outage.is_over();
-        assert!(outage.is_news("no route to host"));
+    fn a_storm_of_broken_links_is_one_line_a_minute() {
+        let (outage, begun) = (Outage::default(), Instant::now());
+        let told = (0..150).filter(|n| outage.is_told(begun + Duration::from_secs(*n))).count();
+        assert_eq!(told, 3);
     }
 }

@@ -1,6 +1,6 @@
 //! Requests as the wire has them, and the answers that are no success.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use landfall_core::effect::Request;
 use landfall_core::fault::{Blame, Fault};
@@ -55,13 +55,11 @@ impl Attempt {
             None => builder,
             Some(token) => builder.bearer_auth(token),
         };
-        let sent = builder.send().await;
-        sent.inspect(|_| self.outage.is_over()).map_err(|why| {
+        builder.send().await.map_err(|why| {
             let why = without_url(why);
-            if self.outage.is_news(&why) {
-                tracing::warn!("no answer from the server: {why}");
-            } else {
-                tracing::debug!(call = %self.call, "no answer: {why}");
+            match self.outage.is_told(Instant::now()) {
+                true => tracing::warn!("no answer from the server: {why}"),
+                false => tracing::debug!(call = %self.call, "no answer: {why}"),
             }
             Failed::new(Blame::Unknown, Fault::Link)
         })

@@ -1,9 +1,10 @@
 //! The store port: rows in SQLite, in commits that become durable in order.
 //!
-//! One thread owns the connection; at the start, another decodes what it reads. It takes every commit that waits into one transaction, so a
-//! disk that is slow to sync makes commits larger and not later. A commit that fails is tried
-//! again until it succeeds. While the disk is full, or can not be written, the store says so to
-//! the machine, which waits; a store that says nothing is given up by the machine.
+//! One thread owns the connection. At a start another one decodes the rows that it reads. Then it
+//! takes every commit that waits into one transaction, so a disk that is slow to sync makes commits
+//! larger and not later. A commit that fails is tried again until it succeeds. While the disk is
+//! full, or can not be written, the store says so to the machine, which waits; a store that says
+//! nothing is given up by the machine.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -107,7 +108,7 @@ impl Store {
         let (run, boot, last) = begin(&mut db, boot_id).map_err(failed)?;
         let (stored, to_decode) = mpsc::sync_channel(AHEAD);
         let (chunks, rows) = mpsc::sync_channel(AHEAD);
-        thread::Builder::new()
+        let decoder = thread::Builder::new()
             .name("decode".into())
             .spawn(move || decode(to_decode, &chunks))
             .map_err(no_thread)?;
@@ -125,7 +126,10 @@ impl Store {
                     let _ = stored.send(Err(StoreError::Sqlite { path: file, why }));
                 }
                 drop(stored);
-                work(db, &boot_id, queue, id, events);
+                // What it did not hand over, no commit may write over.
+                if decoder.join().is_ok() {
+                    work(db, &boot_id, queue, id, events);
+                }
             })
             .map_err(no_thread)?;
         Ok(Opened { store: Store { jobs, ended }, rows: rows.into_iter(), run, boot, last })
