@@ -421,8 +421,7 @@ pub enum RowError {
     Json(String),
 }
 
-/// Applies changes to rows in memory, as a store does on disk. Used by simulated stores and
-/// tests.
+/// Applies changes to rows in memory, as a store does on disk. Used by tests.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RowTable(BTreeMap<(u16, String, String), StoredRow>);
 

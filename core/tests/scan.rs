@@ -2,7 +2,7 @@
 mod lab;
 use lab::*;
 use landfall_core::effect::{DiskOp, Effect};
-use landfall_core::event::{Answer, Event, Outcome};
+use landfall_core::event::{Answer, Event, Hint, Outcome};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::files::entry::Seen;
 use landfall_core::path::RemotePath;
@@ -137,4 +137,24 @@ fn where_something_stays_that_a_scan_can_not_tell_a_new_file_is_looked_at_first(
     lab.read("/new", 7);
     lab.wait(Ms::secs(3));
     assert_eq!(lab.disk["/new"], hash(7), "{}", lab.story);
+}
+
+/// What was read before it shows what was there before, too.
+#[test]
+fn a_directory_that_was_read_before_the_scan_began_anew_proves_nothing() {
+    let mut lab = Lab::two_way(&[("/d/a", 1), ("/d/b", 2)]);
+    lab.wait(Ms::secs(5));
+    lab.hold = Some(
+        |effect| matches!(effect, Effect::Disk { op: DiskOp::Scan { dir: Some(dir) }, .. } if dir.as_str() == "/d"),
+    );
+    lab.hears(Hint::Lost);
+    let Some(Effect::Disk { call, .. }) = lab.held.pop_front() else { panic!("no scan") };
+    let before = lab.scan(Some(&RemotePath::parse("/d").unwrap()));
+    lab.hold = None;
+    lab.disk.remove("/d/a");
+    lab.hears(Hint::Lost);
+    let since = lab.effects.len();
+    lab.step(Event::Done { call, outcome: Outcome::Ok(Answer::Scanned(before)) });
+    lab.wait(Ms(50));
+    assert!(asked(&lab, since).contains(&"look at /d/a".into()), "{}", lab.story);
 }

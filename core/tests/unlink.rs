@@ -1,6 +1,7 @@
 //! What people delete here is deleted there, once it is sure, and does not come back.
 mod lab;
 use lab::*;
+use landfall_core::effect::{DiskOp, Effect};
 use landfall_core::event::{Answer, Hint, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::id::EventId;
@@ -198,4 +199,31 @@ fn the_past_of_the_feed_makes_nobody_forget_a_delete() {
     lab.wait(Ms::secs(5));
     assert_eq!(lab.sent("read"), 0, "{}", lab.story);
     lab.request("delete /a if rev_1");
+}
+
+/// The watcher was deaf when a file was moved: the scan that takes its place shows the new name
+/// last. Until that was looked at, the old name is no delete.
+#[test]
+fn what_a_scan_shows_last_may_be_where_a_missing_file_went() {
+    let mut lab = Lab::two_way(&[("/d/a", 1), ("/d/b", 2)]);
+    lab.disk.remove("/d/a");
+    lab.put("/e/a", hash(1));
+    lab.hold = Some(|effect| match effect {
+        Effect::Disk { op: DiskOp::Scan { dir: Some(dir) }, .. } => dir.as_str() == "/e",
+        _ => false,
+    });
+    lab.hears(Hint::Left(RemotePath::parse("/d/a").unwrap()));
+    lab.hears(Hint::Lost);
+    lab.wait(Ms::secs(3));
+    lab.hold = None;
+    let since = lab.effects.len();
+    lab.release();
+    lab.wait(Ms(50));
+    let ops = lab.effects[since..].iter().filter_map(|effect| match effect {
+        Effect::Disk { op: DiskOp::Look { path, .. }, .. } => Some(format!("look at {path}")),
+        Effect::Disk { op: DiskOp::Root, .. } => Some("look at the root".into()),
+        _ => None,
+    });
+    let ops: Vec<String> = ops.collect();
+    assert_eq!(ops[0], "look at /e/a", "{}", lab.story);
 }

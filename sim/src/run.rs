@@ -225,7 +225,7 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
 fn judge(world: &mut World) -> Verdict {
     if !world.oracles.spoke() {
         world.whole_check();
-        world.read_rows();
+        world.check_rows();
     }
     if !world.oracles.spoke() {
         if let Some((item, why)) = stuck(world) {

@@ -83,9 +83,9 @@ impl Files {
             Job::Clean | Job::Drop => {
                 self.jobs.remove(&call);
             }
-            Job::Scan => {
+            Job::Scan(number) => {
                 self.jobs.remove(&call);
-                self.scan_done(cx, outcome);
+                self.scan_done(cx, number, outcome);
             }
             Job::Look(path) => {
                 self.disk_done(call, &path);

@@ -319,9 +319,10 @@ impl Entry {
         self.lineage.last().is_some_and(|last| last.as_ref() == self.remote.revision())
     }
 
-    /// Whether what is known of the server is of a past that the feed tells since this point.
-    pub fn waits_for_tip(&self, from: Ordinal) -> bool {
-        self.remote.at() > from && !self.is_ours()
+    /// Whether what is known of the server is of a past that the feed tells since this point, if
+    /// it tells one.
+    pub fn waits_for_tip(&self, replay: Option<Ordinal>) -> bool {
+        replay.is_some_and(|from| self.remote.at() > from) && !self.is_ours()
     }
 
     /// Whether nobody on the server's side ever told of it.

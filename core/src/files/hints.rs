@@ -93,6 +93,11 @@ impl Files {
         }
     }
 
+    /// Whether something is to be looked at now: a missing file may have gone there.
+    pub(super) fn is_hinted(&self, now: Tick) -> bool {
+        self.hints.queue.first().is_some_and(|(due, _)| *due <= now)
+    }
+
     /// When something is to be looked at.
     pub(super) fn next_hint(&self) -> Option<Tick> {
         let first = self.hints.queue.first().map(|(due, _)| *due);

@@ -88,7 +88,8 @@ const DISK_PAUSE: Backoff = Backoff { base: Ms::secs(2), cap: Ms::secs(60) };
 enum Job {
     Clean,
     Look(RemotePath),
-    Scan,
+    /// For the scan of everything of this number.
+    Scan(u32),
     SetMode(RemotePath),
     Read(RemotePath),
     ReadMany(BTreeSet<RemotePath>),
@@ -110,7 +111,7 @@ impl Job {
             | Job::Place(path)
             | Job::Remove(path, _)
             | Job::Stage(path, _) => Some(path),
-            Job::Clean | Job::Scan | Job::ReadMany(_) | Job::Root | Job::Drop | Job::Seal(_) => {
+            Job::Clean | Job::Scan(_) | Job::ReadMany(_) | Job::Root | Job::Drop | Job::Seal(_) => {
                 None
             }
         }
@@ -395,7 +396,7 @@ impl Files {
                 slot
             }
         };
-        let is_replayed = self.replay.is_some_and(|from| slot.entry.waits_for_tip(from));
+        let is_replayed = slot.entry.waits_for_tip(self.replay);
         match &slot.entry.doing {
             Some(Doing::Staged { .. }) => {
                 let action = if is_replayed { Action::Rest } else { action };

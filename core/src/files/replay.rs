@@ -25,11 +25,6 @@ impl Files {
         self.replay
     }
 
-    /// Whether a path waits for the tip of the feed.
-    fn is_replayed(&self, entry: &Entry) -> bool {
-        self.replay.is_some_and(|from| entry.waits_for_tip(from))
-    }
-
     /// The feed was lost, and a listing follows. If it was telling its past, what it told counts
     /// for nothing, for it did not come to the end. And deletes that were not carried out are
     /// forgotten: it may have been lost before it told that what it deleted was made anew. This
@@ -40,7 +35,7 @@ impl Files {
             let delete = matches!(entry.remote, Remote::Absent(_))
                 && entry.base.is_some()
                 && here(&entry.local);
-            delete || self.is_replayed(entry)
+            delete || entry.waits_for_tip(self.replay)
         });
         // What is left of it is what a listing showed, or we did.
         self.replay = None;

@@ -57,6 +57,11 @@ impl Scan {
         self.to_read.insert(Some(dir));
     }
 
+    /// Whether this is the number of the newest scan of everything.
+    pub fn is_of(&self, number: u32) -> bool {
+        self.number == number
+    }
+
     pub fn is_over(&self) -> bool {
         self.to_read.is_empty() && self.reading == 0
     }
@@ -72,34 +77,39 @@ impl Files {
     pub(super) fn issue_scan(&mut self, cx: &mut Cx<'_>) -> bool {
         let Some(dir) = self.scan.to_read.pop_first() else { return false };
         let call = cx.disk(DiskOp::Scan { dir });
-        self.jobs.insert(call, Job::Scan);
+        self.jobs.insert(call, Job::Scan(self.scan.number));
         self.scan.reading += 1;
         self.disk_ops += 1;
         true
     }
 
-    /// A directory was read, or could not be: then its files are looked at one by one.
-    pub(super) fn scan_done(&mut self, cx: &mut Cx<'_>, outcome: Outcome) {
+    /// A directory was read, or could not be: then its files are looked at one by one. What was
+    /// read for the scan before proves nothing for this one, which comes by again.
+    pub(super) fn scan_done(&mut self, cx: &mut Cx<'_>, number: u32, outcome: Outcome) {
         self.scan.reading -= 1;
         self.disk_ops -= 1;
-        if let Outcome::Ok(Answer::Scanned(entries)) = outcome {
-            for (path, seen) in entries {
-                match seen {
-                    Seen::File(stamp) => self.passed(cx, &path, stamp),
-                    Seen::Odd(Odd::Directory)
-                        if self.mode.is_written_here() || self.has_below(&path) =>
-                    {
-                        self.scan.add(path);
-                    }
-                    Seen::Odd(_) | Seen::Kept => self.scan.strangers = true,
+        match outcome {
+            _ if !self.scan.is_of(number) => {}
+            Outcome::Ok(Answer::Scanned(entries)) => {
+                for (path, seen) in entries {
+                    self.shown(cx, path, seen);
                 }
             }
-        } else {
             // Nobody knows what is in it.
-            self.scan.strangers = true;
+            _ => self.scan.strangers = true,
         }
         if self.scan.is_over() {
             self.scan_over(cx);
+        }
+    }
+
+    fn shown(&mut self, cx: &mut Cx<'_>, path: RemotePath, seen: Seen) {
+        match seen {
+            Seen::File(stamp) => self.passed(cx, &path, stamp),
+            Seen::Odd(Odd::Directory) if self.mode.is_written_here() || self.has_below(&path) => {
+                self.scan.add(path);
+            }
+            Seen::Odd(_) | Seen::Kept => self.scan.strangers = true,
         }
     }
 

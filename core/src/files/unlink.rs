@@ -85,6 +85,7 @@ impl Files {
             || !self.unlinks.missing.is_subset(&self.unlinks.twice)
             || !self.to_look.is_empty()
             || !self.scan.is_over()
+            || self.is_hinted(cx.now.tick)
             || looking()
         {
             return None;

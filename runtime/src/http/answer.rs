@@ -79,7 +79,7 @@ impl Attempt {
             Request::Export { .. } | Request::Read { .. } | Request::ReadMany { .. } => u64::MAX,
             _ => PAGE_MAX,
         };
-        let (receive, body) = Body::split(response, limit);
+        let (receive, body) = Body::split(response, limit).await;
         let parser = Parser { attempt: self, handle: Handle::current(), end: body.end() };
         let mut parse = tokio::task::spawn_blocking(move || parser.run(request, body));
         // If this task is cancelled, the receiving half goes with it, and the parser finds that

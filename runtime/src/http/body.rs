@@ -2,12 +2,20 @@
 
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use reqwest::Response;
 use tokio::sync::mpsc::{Receiver, channel};
 
 /// Chunks that wait for the parser. Behind them the socket is not read.
 const CHUNKS: usize = 4;
+
+/// A body of no more than this that is there at once is taken as a whole, so that its parser never
+/// waits: to wake a thread takes longer than to parse it.
+const SMALL: u64 = 16 * 1024;
+
+/// At once.
+const SOON: Duration = Duration::from_millis(5);
 
 /// The blocking end of a body.
 #[derive(Debug)]
@@ -35,8 +43,23 @@ pub enum BodyEnd {
 impl Body {
     /// Splits a response into a task that receives and a reader that blocks. At most `limit`
     /// bytes are read.
-    pub fn split(mut response: Response, limit: u64) -> (impl Future<Output = ()> + Send, Self) {
+    pub async fn split(
+        mut response: Response,
+        limit: u64,
+    ) -> (impl Future<Output = ()> + Send, Self) {
         let (sender, chunks) = channel(CHUNKS);
+        let mut rest = Vec::new();
+        if response.content_length().is_none_or(|length| length <= SMALL) {
+            let whole = async {
+                while let Ok(Some(chunk)) = response.chunk().await {
+                    rest.extend_from_slice(&chunk);
+                    if rest.len() as u64 > SMALL {
+                        return;
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(SOON, whole).await;
+        }
         let receive = async move {
             loop {
                 let chunk = match response.chunk().await {
@@ -50,7 +73,7 @@ impl Body {
                 }
             }
         };
-        (receive, Self { chunks, rest: Vec::new(), at: 0, left: limit, end: End::default() })
+        (receive, Self { chunks, rest, at: 0, left: limit, end: End::default() })
     }
 }
 

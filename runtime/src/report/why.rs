@@ -60,7 +60,7 @@ pub fn why(root: &Path, name: &str) -> Result<String, ReportError> {
     }
     text += &on_its_way(&db, &path)?;
     let past = store::read_kind(&db, "mirror")?.iter().find_map(told_past_from);
-    if past.is_some_and(|from| entry.waits_for_tip(from)) && action.follows_remote() {
+    if entry.waits_for_tip(past) && action.follows_remote() {
         text += "waits:  the feed was lost and tells its past; nothing follows from that before \
                  its newest event\n";
     }

@@ -194,6 +194,9 @@ kinds! {
     PersonWorks = "person-works", 150_000;
     /// The watcher misses something. One address per hint.
     HintLost = "hint-lost", 20_000;
+    /// The watcher hears nothing before the first thing is done to a file or a file is looked at,
+    /// and then says so, as it is with `--once`. One address per start.
+    LateEars = "late-ears", 200_000;
     /// A body goes out for minutes. One address per request.
     SlowUpload = "slow-upload", 20_000;
     /// The server refuses what is in a file until the world heals. One address per path.

@@ -2,8 +2,8 @@
 //!
 //! They watch from outside: what the machine is told and wants, what moves on the disk, what
 //! becomes durable. Their cost is in proportion to the change; what can only be judged as a
-//! whole is judged every few hundred steps and at the end, and rows are where they are read: at each
-//! start, and at the end. Each counts how often it had
+//! whole is judged every few hundred steps and at the end, and rows where they are read: at each
+//! start, every few thousand steps and at the end. Each counts how often it had
 //! something to judge, so that one that never has is found out.
 
 mod blobs;
@@ -431,7 +431,7 @@ impl Oracles {
         self.rule(Oracle::NoByteLost, ruling);
     }
 
-    /// All rows were read, as each start does.
+    /// All rows were read, as at each start.
     pub fn read_back(&mut self, now: Tick, misread: Option<&RowKey>) {
         self.now = now;
         let ruling = match misread {

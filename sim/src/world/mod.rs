@@ -36,7 +36,6 @@ use landfall_core::files::plan::SyncMode;
 use landfall_core::hash::ContentHash;
 use landfall_core::id::{CallId, RemoteId, UnitId};
 use landfall_core::path::RemotePath;
-use landfall_core::row::Loaded;
 use landfall_core::time::{Ms, Now, Tick, Wall};
 use landfall_core::trace::Line;
 
@@ -190,6 +189,8 @@ pub struct World {
     /// All bytes that anybody ever saved.
     ever_saved: BTreeMap<ContentHash, landfall_reference::server::Content>,
     hints: u32,
+    /// Nothing is heard yet.
+    deaf: bool,
     /// What is to be taken back, in the order in which it was done.
     pending: BTreeMap<u32, deeds::Deed>,
     deeds: u32,
@@ -285,6 +286,7 @@ impl World {
             people: people::People::default(),
             ever_saved: BTreeMap::new(),
             hints: 0,
+            deaf: false,
             pending: BTreeMap::new(),
             deeds: 0,
             watching: false,
@@ -545,11 +547,10 @@ impl World {
         self.oracles.whole(self.now, &self.disk, &self.server.truth);
     }
 
-    /// What the store would tell the next start.
-    pub fn read_rows(&mut self) -> Vec<Loaded> {
-        let rows = self.store.rows();
-        self.oracles.read_back(self.now, self.store.misread());
-        rows
+    /// Whether the rows read back as they were written.
+    pub fn check_rows(&mut self) {
+        let misread = self.store.misread();
+        self.oracles.read_back(self.now, misread);
     }
 
     fn exit_is_clean(exit: Exit) -> bool {

@@ -20,6 +20,7 @@ const COMMITS: u32 = 0xc0;
 
 impl World {
     pub(super) fn disk_begin(&mut self, call: CallId, op: DiskOp) {
+        self.open_ears(&op);
         let entity = entity(&op);
         let attempt = self.attempt(entity);
         let kill = self.kill_address(entity, attempt);

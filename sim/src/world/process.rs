@@ -15,7 +15,7 @@ use super::disk::{Content, Disk, Fate};
 use super::server::hash_of;
 use super::{Happening, Kill, Planted, World};
 use crate::coverage::Mark;
-use crate::faults::mix;
+use crate::faults::{Kind, mix};
 use crate::oracles::Oracle;
 
 static PLANTED: AtomicU64 = AtomicU64::new(0);
@@ -31,6 +31,7 @@ impl World {
         let (run, same_boot, last) = self.store.open(self.boot);
         self.run = run;
         self.plan.stage.started();
+        self.deaf = self.options.two_way && self.plan.strikes(Kind::LateEars, run, 0).is_some();
         self.counts.starts += 1;
         let last = match last {
             None => LastExit::Never,
@@ -46,7 +47,8 @@ impl World {
         self.machine = Some(Machine::new(self.config.clone()));
         self.oracles.started(run);
         self.record.started(self.now, run);
-        let mut rows = self.read_rows();
+        self.check_rows();
+        let mut rows = self.store.rows();
         // In two batches, as an adapter may.
         let rest = rows.split_off(rows.len() / 2);
         self.tell(Event::Load(rows));
@@ -146,6 +148,9 @@ impl World {
         if self.counts.steps.is_multiple_of(512) {
             self.whole_check();
         }
+        if self.counts.steps.is_multiple_of(4_096) {
+            self.check_rows();
+        }
     }
 
     /// All effects of a step may be carried out in any order, but commits keep theirs.
@@ -211,12 +216,13 @@ impl World {
         let busy = !self.running.is_empty() || pending && !full;
         self.oracles.exited(self.now, exit, busy, full);
         if Self::exit_is_clean(exit) {
-            let mut flush = || {
-                self.store.flush_one(|store, commit| {
+            while self
+                .store
+                .flush_one(|store, commit| {
                     self.oracles.durable(self.now, commit, store, &self.server.truth, &self.disk);
                 })
-            };
-            while flush().is_some() {}
+                .is_some()
+            {}
             self.store.close();
         }
         self.record.gone(self.now, || format!("exit: {exit}"));

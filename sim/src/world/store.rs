@@ -118,7 +118,8 @@ impl Store {
     }
 
     /// A row, if any, that did not read back as what was written.
-    pub fn misread(&self) -> Option<&RowKey> {
+    pub fn misread(&mut self) -> Option<&RowKey> {
+        self.write();
         self.misread.as_ref()
     }
 

@@ -1,5 +1,6 @@
 //! A person who works here, where it goes to the server; and the watcher that hears of it.
 
+use landfall_core::effect::DiskOp;
 use landfall_core::event::{Event, Hint, Order};
 use landfall_core::path::RemotePath;
 use landfall_core::row::{Loaded, Row, Value};
@@ -109,6 +110,9 @@ impl World {
         }
         let path = path.clone();
         self.hints += 1;
+        if self.deaf {
+            return;
+        }
         if self.plan.strikes(Kind::HintLost, self.hints, 0).is_some() {
             return;
         }
@@ -126,6 +130,22 @@ impl World {
             (Some(Node::File(_)), _) => Hint::Arrived(path),
         };
         self.say_later(Ms(bits >> 8 & 3), Event::Heard { unit: UNIT, hint });
+    }
+
+    /// The watcher opens its ears before this is done, if they are not open yet.
+    pub(super) fn open_ears(&mut self, op: &DiskOp) {
+        let is_of_a_file = !matches!(
+            op,
+            DiskOp::Scan { .. }
+                | DiskOp::Root
+                | DiskOp::Clean { .. }
+                | DiskOp::Drop { .. }
+                | DiskOp::Seal
+        );
+        if self.deaf && is_of_a_file {
+            self.deaf = false;
+            self.say_later(Ms(0), Event::Heard { unit: UNIT, hint: Hint::Lost });
+        }
     }
 
     /// The server made something of a write.
