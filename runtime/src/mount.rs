@@ -287,10 +287,15 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
     let database = control.join(store::FILE);
     let opened = Store::open(&database, clock::boot_id().as_deref(), STORE, sender.clone())?;
     // While the store reads its rows, and before anything is looked at, so that nothing is missed in
-    // between. Also with `--once`: a file that is moved during the scan would look deleted, and one
-    // that is being written finished.
-    let watcher = mode.is_written_here().then(|| disk.watch(UNIT, sender));
-    let _watcher = watcher.transpose().map_err(io("can not watch", &path))?;
+    // between.
+    let _watcher = if !mode.is_written_here() {
+        None
+    } else if args.once {
+        disk.watch_later(UNIT, sender);
+        None
+    } else {
+        Some(disk.watch(UNIT, sender).map_err(io("can not watch", &path))?)
+    };
     let every = Duration::from_millis(args.progress_interval.0.max(100));
     let show = Show::new(file, every);
     let Opened { store, rows, run, boot, last } = opened;

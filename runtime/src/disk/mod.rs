@@ -47,6 +47,7 @@ use root::Home;
 pub use stage::{Stage, Staged};
 pub use tree::hash_file;
 use tree::{SWAP, Tree};
+use watch::Later;
 pub use watch::Watcher;
 
 /// The disk of one workspace.
@@ -58,6 +59,7 @@ pub struct Disk {
     pub stage: Arc<Stage>,
     crew: Crew,
     waiting: Waiting,
+    later: Later,
 }
 
 impl Disk {
@@ -95,12 +97,19 @@ impl Disk {
             stage,
             crew: Crew::default(),
             waiting: Waiting::default(),
+            later: Later::default(),
         })
     }
 
     /// Begins to hear what is done to the files. What is done from now on is told.
     pub fn watch(&self, unit: UnitId, events: UnboundedSender<Event>) -> io::Result<Watcher> {
         Watcher::start(&self.home.path, self.tree.clone(), unit, events)
+    }
+
+    /// Begins that before anything is done to a file or one is looked at. As long as directories
+    /// are read and everything is as it was, nothing is heard.
+    pub fn watch_later(&self, unit: UnitId, events: UnboundedSender<Event>) {
+        self.later.wait(unit, events);
     }
 
     /// The name of a remote path's file, below the root.
@@ -127,6 +136,9 @@ impl Disk {
 
     /// Carries out an operation now.
     pub fn perform(&self, call: CallId, op: DiskOp) -> Outcome {
+        if let Err(why) = self.later.open_for(&op, |unit, events| self.watch(unit, events)) {
+            return failed(why);
+        }
         let result = match op {
             DiskOp::Clean { keep } => self.clean(call.run, &keep),
             DiskOp::Stage { path, expect } => self.copy_to_stage(call, &path, expect),

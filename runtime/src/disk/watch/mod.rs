@@ -36,7 +36,10 @@ use super::ignores;
 use super::tree::{Tree, join, stamp};
 use watches::{Unwatched, Watches};
 
+mod later;
 mod watches;
+
+pub(super) use later::Later;
 
 /// While something can not be heard, everything is scanned this often.
 const SCAN: Duration = Duration::from_secs(30);

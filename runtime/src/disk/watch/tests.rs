@@ -15,7 +15,7 @@ struct Lab {
     dir: tempfile::TempDir,
     disk: Disk,
     events: UnboundedReceiver<Event>,
-    _watcher: Watcher,
+    _watcher: Option<Watcher>,
 }
 
 impl Lab {
@@ -25,7 +25,7 @@ impl Lab {
         let (sender, events) = unbounded_channel();
         let disk = Disk::open_two_way(dir.path(), "/base").unwrap();
         let watcher = disk.watch(UnitId(0), sender).unwrap();
-        Self { dir, disk, events, _watcher: watcher }
+        Self { dir, disk, events, _watcher: Some(watcher) }
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -192,6 +192,48 @@ fn a_root_that_goes_is_something_missed() {
     let (sender, events) = unbounded_channel();
     let watcher = disk.watch(UnitId(0), sender).unwrap();
     fs::rename(&root, outer.path().join("elsewhere")).unwrap();
-    let mut lab = Lab { dir: outer, disk, events, _watcher: watcher };
+    let mut lab = Lab { dir: outer, disk, events, _watcher: Some(watcher) };
     lab.until(&Hint::Lost);
+}
+
+fn deaf() -> Lab {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::open_two_way(dir.path(), "/base").unwrap();
+    let (sender, events) = unbounded_channel();
+    disk.watch_later(UnitId(0), sender);
+    Lab { dir, disk, events, _watcher: None }
+}
+
+fn call(n: u64) -> CallId {
+    CallId { unit: UnitId(0), run: 1, n }
+}
+
+#[test]
+fn ears_that_wait_open_before_the_first_file_is_looked_at() {
+    let mut lab = deaf();
+    lab.write("before.md", "nobody hears it, and the scan that is asked for shows it");
+    let scanned = lab.disk.perform(call(1), DiskOp::Scan { dir: None });
+    assert!(matches!(scanned, Outcome::Ok(Answer::Scanned(files)) if files.len() == 1));
+    lab.disk.perform(call(2), DiskOp::Seal);
+    assert!(lab.events.is_empty(), "nothing was to be done");
+
+    let look = DiskOp::Look { path: at("before.md"), known: None, writable: None };
+    lab.disk.perform(call(3), look.clone());
+    assert_eq!(lab.until(&Hint::Lost), [Hint::Lost]);
+    lab.write("after.md", "x");
+    let heard = lab.until(&Hint::Closed(at("after.md")));
+    assert_eq!(heard, [Hint::Written(at("after.md")), Hint::Closed(at("after.md"))]);
+
+    lab.disk.perform(call(4), look);
+    assert!(lab.events.is_empty(), "they open once");
+}
+
+#[test]
+fn where_nothing_was_read_before_the_ears_opened_nothing_was_missed() {
+    let mut lab = deaf();
+    lab.write("a.md", "x");
+    let look = DiskOp::Look { path: at("a.md"), known: None, writable: None };
+    lab.disk.perform(call(1), look);
+    lab.write("b.md", "y");
+    assert_eq!(lab.until(&Hint::Closed(at("b.md")))[0], Hint::Written(at("b.md")));
 }

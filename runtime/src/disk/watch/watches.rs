@@ -10,6 +10,7 @@ use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init, remove_watch
 use rustix::io::Errno;
 use thiserror::Error;
 
+use super::super::pulse::beat;
 use super::super::tree::{Tree, join};
 
 /// Why a directory is not watched.
@@ -60,6 +61,7 @@ impl Watches {
     pub fn arm(&mut self, local: &str) -> Result<(), Unwatched> {
         let mut to_arm = vec![local.to_owned()];
         while let Some(local) = to_arm.pop() {
+            beat();
             if !self.arm_one(&local)? {
                 continue;
             }
