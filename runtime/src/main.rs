@@ -14,11 +14,6 @@ use landfall::writeback::{Mirror, WritebackCommand, wait};
 use landfall::{exit, parity, roots};
 use landfall_core::time::Ms;
 
-/// Rows, blobs and events are made on one thread and let go of on another, which the allocator of
-/// the system does under a lock.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Keeps a directory in step with a remote workspace, whatever the server does.
 #[derive(Debug, Parser)]
 #[command(name = "landfall", version, about, max_term_width = 100)]
