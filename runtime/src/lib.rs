@@ -20,6 +20,7 @@ pub mod mount;
 pub mod parity;
 pub mod report;
 pub mod roots;
+mod seldom;
 pub mod serve;
 pub mod show;
 pub mod store;

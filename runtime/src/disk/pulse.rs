@@ -13,6 +13,8 @@ use landfall_core::event::{Event, Part};
 use landfall_core::id::CallId;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::seldom::Seldom;
+
 /// Well below the machine's patience.
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -29,7 +31,7 @@ struct AtHand {
     calls: BTreeSet<CallId>,
     waiting: Waiting,
     events: UnboundedSender<Event>,
-    told: Instant,
+    told: Seldom,
 }
 
 impl Waiting {
@@ -43,7 +45,8 @@ impl Waiting {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|call| !calls.contains(call));
         drop(waiting);
-        let at_hand = AtHand { calls, waiting: self.clone(), events, told: Instant::now() };
+        let told = Seldom::told(Instant::now());
+        let at_hand = AtHand { calls, waiting: self.clone(), events, told };
         AT_HAND.set(Some(at_hand));
     }
 
@@ -69,10 +72,10 @@ pub(super) fn beat() {
 
 fn beat_every(every: Duration) {
     AT_HAND.with_borrow_mut(|at_hand| {
-        let Some(at_hand) = at_hand.as_mut().filter(|it| it.told.elapsed() >= every) else {
+        let Some(at_hand) = at_hand.as_mut() else { return };
+        if !at_hand.told.tells(every, Instant::now()) {
             return;
-        };
-        at_hand.told = Instant::now();
+        }
         for call in at_hand.calls.iter().copied().chain(at_hand.waiting.calls()) {
             let _ = at_hand.events.send(Event::Part { call, part: Part::Alive });
         }

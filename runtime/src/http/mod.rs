@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use landfall_core::effect::Request;
@@ -23,13 +23,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
 
 use crate::disk::Stage;
-use outage::Outage;
+use crate::seldom::Seldom;
 
 mod answer;
 mod body;
 mod content;
 mod file;
-mod outage;
 mod push;
 mod request;
 mod stream;
@@ -100,7 +99,8 @@ pub struct Http {
     target: Arc<Target>,
     stage: Arc<Stage>,
     events: UnboundedSender<Event>,
-    outage: Arc<Outage>,
+    /// Why there was no answer.
+    outage: Arc<Mutex<Seldom>>,
     flights: HashMap<CallId, Flight>,
 }
 
@@ -212,7 +212,7 @@ struct Attempt {
     target: Arc<Target>,
     stage: Arc<Stage>,
     events: UnboundedSender<Event>,
-    outage: Arc<Outage>,
+    outage: Arc<Mutex<Seldom>>,
     credit: Arc<Semaphore>,
     call: CallId,
 }

@@ -19,6 +19,7 @@ use super::answer::Failed;
 use super::content::{Content, content_type, inspect};
 use super::request::{CORRELATION, Refusal, refusal, segment};
 use crate::disk::Stage;
+use crate::seldom::Seldom;
 
 /// How much of a body is handed to the connection at once.
 const CHUNK: usize = 64 * 1024;
@@ -244,18 +245,18 @@ fn open(fields: &serde_json::Value) -> String {
 struct Pulse {
     events: UnboundedSender<Event>,
     call: CallId,
-    told: Instant,
+    told: Seldom,
 }
 
 impl Pulse {
     fn new(attempt: &Attempt) -> Self {
-        Self { events: attempt.events.clone(), call: attempt.call, told: Instant::now() }
+        let told = Seldom::told(Instant::now());
+        Self { events: attempt.events.clone(), call: attempt.call, told }
     }
 
     /// The connection takes more.
     fn beat(&mut self) {
-        if self.told.elapsed() >= PULSE {
-            self.told = Instant::now();
+        if self.told.tells(PULSE, Instant::now()) {
             let _ = self.events.send(Event::Part { call: self.call, part: Part::Alive });
         }
     }

@@ -1,6 +1,7 @@
 //! Requests as the wire has them, and the answers that are no success.
 
-use std::time::{Instant, SystemTime};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant, SystemTime};
 
 use landfall_core::effect::Request;
 use landfall_core::fault::{Blame, Fault};
@@ -13,6 +14,9 @@ use reqwest::{RequestBuilder, Response};
 use super::answer::Failed;
 use super::{Attempt, Target, Token};
 use crate::token;
+
+/// How often it is told why there is no answer. What the system says may be different each time.
+const OUTAGE: Duration = Duration::from_secs(60);
 
 /// Of the body of an error, no more is read.
 const ERROR_BODY_MAX: usize = 64 * 1024;
@@ -57,7 +61,10 @@ impl Attempt {
         };
         builder.send().await.map_err(|why| {
             let why = without_url(why);
-            match self.outage.is_told(Instant::now()) {
+            // The machine knows only that the link broke. A person wants to know that the name is
+            // not known, or the certificate not trusted.
+            let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+            match outage.tells(OUTAGE, Instant::now()) {
                 true => tracing::warn!("no answer from the server: {why}"),
                 false => tracing::debug!(call = %self.call, "no answer: {why}"),
             }

@@ -19,6 +19,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_ite
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::seldom::Seldom;
+
 /// The file, below the mirror's control directory.
 pub const FILE: &str = "state.db";
 
@@ -282,13 +284,12 @@ fn work(
             batch.push(job);
         }
         many = batch.len() >= MANY;
-        let mut said: Option<Instant> = None;
+        let mut said = Seldom::default();
         while let Err(why) = write(&mut db, boot_id, &batch) {
             if events.is_closed() {
                 return;
             }
-            if said.is_none_or(|said| said.elapsed() >= SAY) {
-                said = Some(Instant::now());
+            if said.tells(SAY, Instant::now()) {
                 tracing::warn!("a commit failed and is tried again: {why}");
                 if can_pass(&why) {
                     let _ = events.send(Event::Stored { store, upto: durable });
