@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use landfall_reference::script::Script;
 use landfall_reference::server::Server;
 use thiserror::Error;
@@ -76,6 +77,11 @@ pub async fn start(mut config: ServerConfig) -> Result<Running, ServeError> {
     let task = tokio::spawn(async move {
         let stopped = async move { until.until_stopped().await };
         // Accepting goes on through errors; there is none to report.
+        let listener = listener.tap_io(|socket| {
+            // Else the last bytes of an answer wait until the client says that it has the others,
+            // which takes it 40 ms.
+            let _ = socket.set_nodelay(true);
+        });
         let _ = axum::serve(listener, app).with_graceful_shutdown(stopped).await;
     });
     Ok(Running { address, shared, task })

@@ -1,6 +1,7 @@
 //! The workspace at one moment, and the routes that read it.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -121,17 +122,16 @@ impl<'a> View<'a> {
             return Err(Refusal::bad_request("depth must be between 1 and 100"));
         }
         let base = normal(&query.path);
-        let (shown, total) = self.listing(&base, depth as usize, query.exclude_mount_runtime);
-        let start = match query.cursor.as_deref() {
-            None | Some("") => Bound::Unbounded,
-            Some(cursor) if shown.contains_key(cursor) => Bound::Excluded(cursor),
-            Some(_) => return Err(Refusal::bad_request("invalid cursor")),
-        };
-
+        let most = self.settings.page.max(1);
+        let mut page = Page::after(query.cursor.as_deref().unwrap_or_default(), most);
+        let total = self.list(&base, depth as usize, query.exclude_mount_runtime, &mut page);
+        if !page.begun {
+            return Err(Refusal::bad_request("invalid cursor"));
+        }
         let mut entries = Vec::new();
-        let mut rest = shown.range::<str, _>((start, Bound::Unbounded));
+        let mut rest = page.shown.iter();
         let mut last = None;
-        for (path, found) in rest.by_ref().take(self.settings.page.max(1)) {
+        for (path, found) in rest.by_ref().take(most) {
             // A name can be a directory and a file at once. Both go on the same page, because
             // the cursor can not tell them apart.
             if found.directory {
@@ -158,9 +158,8 @@ impl<'a> View<'a> {
         range.take_while(move |(path, _)| path.starts_with(&prefix))
     }
 
-    /// What a listing shows by path, and how many files the whole subtree has.
-    fn listing(&self, base: &str, depth: usize, hide: bool) -> (BTreeMap<&str, Found<'_>>, u64) {
-        let mut shown: BTreeMap<&str, Found<'_>> = BTreeMap::new();
+    /// Fills a page of a listing. Answers how many files the whole subtree has.
+    fn list<'s>(&'s self, base: &str, depth: usize, hide: bool, page: &mut Page<'s>) -> u64 {
         let mut total = 0;
         let skip = if base == "/" { 1 } else { base.len() + 1 };
         let mut before = "";
@@ -180,16 +179,18 @@ impl<'a> View<'a> {
                 // Most files lie in the directory of the one before.
                 let dir = &path[..skip + at];
                 let known = before.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
-                if !known {
-                    shown.entry(dir).or_default().directory = true;
+                if !known && let Some(found) = page.show(dir) {
+                    found.directory = true;
                 }
             }
             before = path;
-            if level < depth {
-                shown.entry(path).or_default().file = Some(file);
+            if level < depth
+                && let Some(found) = page.show(path)
+            {
+                found.file = Some(file);
             }
         }
-        (shown, total)
+        total
     }
 
     fn entry(&self, path: &str, file: &File) -> TreeEntry {
@@ -201,6 +202,46 @@ impl<'a> View<'a> {
             content_hash: told.then(|| file.content.hash().to_string()),
             size: told.then(|| file.content.encoded_len()),
         }
+    }
+}
+
+/// One page, and the path behind it if there is one. A directory can be found after paths that
+/// come behind it, so what does not belong here is known only in the end; no more is kept for
+/// that.
+struct Page<'a> {
+    cursor: String,
+    /// The cursor was found, or there is none.
+    begun: bool,
+    most: usize,
+    shown: BTreeMap<&'a str, Found<'a>>,
+}
+
+impl<'a> Page<'a> {
+    fn after(cursor: &str, most: usize) -> Self {
+        let begun = cursor.is_empty();
+        Self { cursor: cursor.to_owned(), begun, most, shown: BTreeMap::new() }
+    }
+
+    /// What is known of a path that may be on the page.
+    fn show(&mut self, path: &'a str) -> Option<&mut Found<'a>> {
+        match path.cmp(&self.cursor) {
+            Ordering::Less => return None,
+            Ordering::Equal => {
+                self.begun = true;
+                return None;
+            }
+            Ordering::Greater => {}
+        }
+        if self.shown.len() > self.most {
+            let (last, _) = self.shown.last_key_value()?;
+            if path > *last {
+                return None;
+            }
+            if !self.shown.contains_key(path) {
+                self.shown.pop_last();
+            }
+        }
+        Some(self.shown.entry(path).or_default())
     }
 }
 
