@@ -93,6 +93,9 @@ pub struct MountArgs {
     /// Requests at once, 1 to 64
     #[arg(long, env = "RELAYFILE_BOOTSTRAP_READ_CONCURRENCY", default_value_t = 16)]
     pub read_concurrency: u32,
+    /// Requests in a second, 1 to 100000
+    #[arg(long, default_value_t = GateConfig::default().per_second)]
+    pub requests_per_second: u32,
     /// Deletes of one cycle that need no person: a number, or a percentage such as 50%
     #[arg(long, default_value = "50%", value_parser = max_delete)]
     pub max_delete: MaxDelete,
@@ -316,7 +319,8 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
 
 impl MountArgs {
     fn config(&self, marker: &str, base: &str, bootstrap: Bootstrap) -> Config {
-        let gate = GateConfig { concurrency: self.read_concurrency, ..GateConfig::default() };
+        let gate =
+            GateConfig { concurrency: self.read_concurrency, per_second: self.requests_per_second };
         let workspace = WorkspaceConfig {
             remote: REMOTE,
             store: STORE,

@@ -97,7 +97,7 @@ impl Gate {
     pub fn new(id: RemoteId, config: GateConfig, seed: u64) -> Self {
         let config = GateConfig {
             concurrency: config.concurrency.clamp(1, 64),
-            per_second: config.per_second.clamp(1, 10_000),
+            per_second: config.per_second.clamp(1, 100_000),
         };
         Self {
             id,
