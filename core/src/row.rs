@@ -395,11 +395,11 @@ pub enum Loaded {
     },
 }
 
-impl From<StoredRow> for Loaded {
-    fn from(stored: StoredRow) -> Self {
-        match Row::decode(&stored) {
+impl From<&StoredRow> for Loaded {
+    fn from(stored: &StoredRow) -> Self {
+        match Row::decode(stored) {
             Ok(row) => Self::Row(row),
-            Err(why) => Self::Unreadable { row: stored, why },
+            Err(why) => Self::Unreadable { row: stored.clone(), why },
         }
     }
 }

@@ -82,7 +82,7 @@ fn a_row_that_comes_twice_is_one_row() {
     lab.run += 1;
     lab.machine = landfall_core::Machine::new(lab.config.clone());
     lab.asked.clear();
-    let rows: Vec<Loaded> = rows.into_iter().map(Loaded::from).collect();
+    let rows: Vec<Loaded> = rows.iter().map(Loaded::from).collect();
     lab.step(Event::Load(rows.clone()));
     lab.step(Event::Load(rows));
     let run = lab.run;

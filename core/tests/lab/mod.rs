@@ -161,7 +161,7 @@ impl Lab {
         self.machine = Machine::new(self.config.clone());
         self.asked.clear();
         self.held.clear();
-        let rows = self.rows.rows().into_iter().map(Loaded::from).collect();
+        let rows = self.rows.rows().iter().map(Loaded::from).collect();
         self.step(Event::Load(rows));
         let run = self.run;
         self.step(Event::Start { run, boot, last });

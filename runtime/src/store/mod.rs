@@ -6,6 +6,8 @@
 //! full, or can not be written, the store says so to the machine, which waits; a store that says
 //! nothing is given up by the machine.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -40,7 +42,7 @@ const ALL: &str = "SELECT unit, kind, key, schema, json FROM rows";
 const OF_KIND: &str = "SELECT unit, kind, key, schema, json FROM rows WHERE unit = 0 AND kind = ?1";
 
 /// Rows that are handed over at once while a store is opened.
-const CHUNK: usize = 512;
+const CHUNK: usize = 128;
 
 /// So often are they read before somebody takes them.
 const AHEAD: usize = 4;
@@ -96,6 +98,17 @@ enum Job {
     Clean,
 }
 
+impl Job {
+    /// The newest first.
+    fn changes(&self) -> impl Iterator<Item = &Change> {
+        let changes = match self {
+            Job::Commit(_, changes) => &changes[..],
+            Job::Clean => &[],
+        };
+        changes.iter().rev()
+    }
+}
+
 impl Store {
     /// Opens the store and counts the start.
     pub fn open(
@@ -110,9 +123,10 @@ impl Store {
         let (run, boot, last) = begin(&mut db, boot_id).map_err(failed)?;
         let (stored, to_decode) = mpsc::sync_channel(AHEAD);
         let (chunks, rows) = mpsc::sync_channel(AHEAD);
+        let (to_use, used) = mpsc::channel();
         let decoder = thread::Builder::new()
             .name("decode".into())
-            .spawn(move || decode(to_decode, &chunks))
+            .spawn(move || decode(to_decode, &chunks, &to_use))
             .map_err(no_thread)?;
         let file = path.display().to_string();
         let (jobs, queue) = mpsc::channel();
@@ -124,7 +138,7 @@ impl Store {
             .name("store".into())
             .spawn(move || {
                 let _running: mpsc::Sender<()> = running;
-                if let Err(why) = send_rows(&db, &stored) {
+                if let Err(why) = send_rows(&db, &stored, &used) {
                     let _ = stored.send(Err(StoreError::Sqlite { path: file, why }));
                 }
                 drop(stored);
@@ -178,7 +192,9 @@ fn read_where(path: &Path, query: &str, kind: Option<&str>) -> Result<Vec<Stored
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .and_then(|db| db.busy_timeout(Duration::from_secs(5)).map(|()| db))
         .map_err(failed)?;
-    read_rows(&db, query, kind).map_err(failed)
+    let mut query = db.prepare(query).map_err(failed)?;
+    let rows = query.query_map(params_from_iter(kind), read_row).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
 }
 
 fn begin(
@@ -216,36 +232,47 @@ fn begin(
     Ok((run + 1, boot, last))
 }
 
-fn read_rows(
-    db: &Connection,
-    query: &str,
-    kind: Option<&str>,
-) -> Result<Vec<StoredRow>, rusqlite::Error> {
-    db.prepare(query)?.query_map(params_from_iter(kind), read_row)?.collect()
-}
-
 /// Sends all rows, or as many as somebody wants.
 fn send_rows(
     db: &Connection,
     to: &mpsc::SyncSender<Result<Vec<StoredRow>, StoreError>>,
+    used: &mpsc::Receiver<Vec<StoredRow>>,
 ) -> Result<(), rusqlite::Error> {
     let mut query = db.prepare(ALL)?;
-    let mut rows = query.query_map([], read_row)?;
+    let mut rows = query.query([])?;
     loop {
-        let chunk = rows.by_ref().take(CHUNK).collect::<Result<Vec<_>, _>>()?;
+        let mut chunk = used.try_recv().unwrap_or_default();
+        let mut n = 0;
+        while n < CHUNK
+            && let Some(row) = rows.next()?
+        {
+            match chunk.get_mut(n) {
+                Some(into) => read_row_into(row, into)?,
+                None => chunk.push(read_row(row)?),
+            }
+            n += 1;
+        }
+        chunk.truncate(n);
         if chunk.is_empty() || to.send(Ok(chunk)).is_err() {
             return Ok(());
         }
     }
 }
 
-/// Decodes rows while the next ones are read, until there are no more or nobody wants them.
+/// Decodes rows while the next ones are read, until there are no more or nobody wants them. What
+/// was decoded goes back and is used again: threads that free what others allocate wait for each
+/// other.
 fn decode(
     stored: mpsc::Receiver<Result<Vec<StoredRow>, StoreError>>,
     to: &mpsc::SyncSender<Result<Vec<Loaded>, StoreError>>,
+    used: &mpsc::Sender<Vec<StoredRow>>,
 ) {
     for chunk in stored {
-        let chunk = chunk.map(|rows| rows.into_iter().map(Loaded::from).collect());
+        let chunk = chunk.map(|rows| {
+            let loaded = rows.iter().map(Loaded::from).collect();
+            let _ = used.send(rows);
+            loaded
+        });
         if to.send(chunk).is_err() {
             return;
         }
@@ -253,13 +280,20 @@ fn decode(
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> Result<StoredRow, rusqlite::Error> {
-    Ok(StoredRow {
-        unit: UnitId(row.get(0)?),
-        kind: row.get(1)?,
-        key: row.get(2)?,
-        schema: row.get(3)?,
-        json: row.get(4)?,
-    })
+    let (kind, key, json) = Default::default();
+    let mut read = StoredRow { unit: UnitId(0), kind, key, schema: 0, json };
+    read_row_into(row, &mut read)?;
+    Ok(read)
+}
+
+fn read_row_into(row: &rusqlite::Row<'_>, into: &mut StoredRow) -> Result<(), rusqlite::Error> {
+    into.unit = UnitId(row.get(0)?);
+    into.schema = row.get(3)?;
+    for (column, text) in [(1, &mut into.kind), (2, &mut into.key), (4, &mut into.json)] {
+        text.clear();
+        text.push_str(row.get_ref(column)?.as_str()?);
+    }
+    Ok(())
 }
 
 fn work(
@@ -274,14 +308,11 @@ fn work(
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter());
-        // While there are many, one sync of the disk serves all that come close together. What
-        // comes alone does not wait.
-        let until = Instant::now() + GATHER;
-        while many
-            && let Some(left) = until.checked_duration_since(Instant::now())
-            && let Ok(job) = queue.recv_timeout(left)
-        {
-            batch.push(job);
+        // While there are many, one sync of the disk serves all that come close together, and
+        // nobody is woken for each. What comes alone does not wait.
+        if many {
+            thread::sleep(GATHER);
+            batch.extend(queue.try_iter());
         }
         many = batch.len() >= MANY;
         let mut said = Seldom::default();
@@ -322,23 +353,25 @@ fn write(db: &mut Connection, boot_id: &str, batch: &[Job]) -> Result<(), rusqli
         )?;
         let mut delete =
             tx.prepare_cached("DELETE FROM rows WHERE unit = ?1 AND kind = ?2 AND key = ?3")?;
-        for job in batch {
-            let Job::Commit(_, changes) = job else {
-                tx.execute("UPDATE meta SET value = '1' WHERE name = 'clean'", [])?;
-                continue;
-            };
-            tx.prepare_cached(SET)?.execute(["boot", boot_id])?;
-            for change in changes {
-                match change {
-                    Change::Put(row) => {
-                        let row = row.encode();
-                        put.execute(params![row.unit.0, row.kind, row.key, row.schema, row.json])?;
-                    }
-                    Change::Delete(key) => {
-                        delete.execute(params![key.unit.0, key.kind(), key.key()])?;
-                    }
+        // What a later commit of the batch writes again is written once.
+        let mut written = HashSet::new();
+        for change in batch.iter().rev().flat_map(Job::changes) {
+            match change {
+                Change::Put(row) if written.insert(Cow::Owned(row.key())) => {
+                    let row = row.encode();
+                    put.execute(params![row.unit.0, row.kind, row.key, row.schema, row.json])?;
                 }
+                Change::Delete(key) if written.insert(Cow::Borrowed(key)) => {
+                    delete.execute(params![key.unit.0, key.kind(), key.key()])?;
+                }
+                Change::Put(_) | Change::Delete(_) => {}
             }
+        }
+        if batch.iter().any(|job| matches!(job, Job::Commit(..))) {
+            tx.execute(SET, ["boot", boot_id])?;
+        }
+        if batch.iter().any(|job| matches!(job, Job::Clean)) {
+            tx.execute("UPDATE meta SET value = '1' WHERE name = 'clean'", [])?;
         }
     }
     tx.commit()

@@ -190,7 +190,7 @@ impl Tiny {
         self.ops.clear();
         self.commits.clear();
         self.rules.started();
-        let rows = self.rows.encoded(&self.scene).into_iter().map(Loaded::from).collect();
+        let rows = self.rows.encoded(&self.scene).iter().map(Loaded::from).collect();
         self.tell(Event::Load(rows))?;
         self.tell(Event::Start { run: self.run, boot, last })
     }

@@ -133,7 +133,7 @@ impl Store {
             };
             let stored = row.encode();
             let found = stored.kind == key.kind() && stored.key == key.key();
-            let read = Loaded::from(stored);
+            let read = Loaded::from(&stored);
             if !found || !matches!(&read, Loaded::Row(read) if *read == row) {
                 self.misread.get_or_insert(key.clone());
             }
