@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use landfall_core::effect::DiskOp;
 use landfall_core::event::Outcome;
 use landfall_core::hash::ContentHash;
-use landfall_core::id::{BlobId, CallId, UnitId};
+use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::{CONTROL_DIR, RemotePath};
 use landfall_reference::contract::disk::{Holds, Puts, TestDisk, check_cases, check_walk};
 
@@ -101,7 +101,11 @@ impl TestDisk for Real {
     }
 
     fn stage(&mut self, blob: BlobId, bytes: &[u8]) {
-        let mut staged = self.disk.stage.begin(blob).unwrap();
+        // Every other one is a file from the start.
+        let mut staged = match blob.call.n % 2 {
+            0 => self.disk.stage.begin(blob).unwrap(),
+            _ => self.disk.stage.begin_file(blob).unwrap(),
+        };
         staged.write_all(bytes).unwrap();
         staged.finish();
     }
@@ -129,17 +133,11 @@ impl TestDisk for Real {
             })
             .collect();
         trash.sort();
-        let staged = self.kept("stage").iter().map(|(name, _)| blob_of(name)).collect();
+        let staged = self.disk.stage.held().into_keys().collect();
         assert_eq!(self.kept("swap"), []);
         let files = files.iter().map(|(name, hash)| (remote(name), *hash)).collect();
         Holds { files, conflicts: unique, trash, staged }
     }
-}
-
-fn blob_of(name: &str) -> BlobId {
-    let numbers: Vec<u64> = name[1..].split('-').map(|n| n.parse().unwrap()).collect();
-    let (run, unit) = (numbers[0] as u32, UnitId(numbers[1] as u16));
-    BlobId { call: CallId { run, unit, n: numbers[2] }, part: numbers[3] as u32 }
 }
 
 #[test]

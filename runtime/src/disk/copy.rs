@@ -43,7 +43,7 @@ impl Disk {
             other => other?,
         };
         let blob = BlobId { call, part: 0 };
-        let mut staged = self.stage.begin(blob)?;
+        let mut staged = self.stage.begin_file(blob)?;
         io::copy(&mut file, &mut staged)?;
         let (hash, size) = staged.finish();
         if hash == expect {

@@ -266,8 +266,11 @@ fn a_look_hashes_only_what_changed() {
 
 #[test]
 fn what_a_killed_run_left_behind_is_removed_but_what_came_out_of_an_exchange_is_kept() {
-    let mut lab = Lab::new();
-    lab.stage("half a bootstrap");
+    let lab = Lab::new();
+    let blob = BlobId { call: CallId { run: 2, unit: UnitId(0), n: 1 }, part: 1 };
+    let mut half = lab.disk.stage.begin_file(blob).unwrap();
+    half.write_all(b"half a bootstrap").unwrap();
+    half.finish();
     // Killed after the exchange and before it was looked at: these are a person's bytes.
     lab.write(&format!("/{CONTROL_DIR}/swap/{}-2-0-1/d/a", hash("new")), "mine");
     // Killed before the exchange: this is ours.

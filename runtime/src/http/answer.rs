@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use super::Attempt;
 use super::body::{Body, BodyEnd, End};
-use super::file::FileObject;
+use super::file::{FileObject, WholeFile};
 
 /// Listings and pages of the feed are never larger.
 const PAGE_MAX: u64 = 64 * 1024 * 1024;
@@ -80,7 +80,14 @@ impl Attempt {
             _ => PAGE_MAX,
         };
         let (receive, body) = Body::split(response, limit).await;
+        let is_quick = body.whole().is_some()
+            && matches!(request, Request::Read { .. })
+            && self.stage.has_room();
         let parser = Parser { attempt: self, handle: Handle::current(), end: body.end() };
+        if is_quick {
+            // Nothing in it waits, and to wake a thread takes longer.
+            return parser.run(request, body);
+        }
         let mut parse = tokio::task::spawn_blocking(move || parser.run(request, body));
         // If this task is cancelled, the receiving half goes with it, and the parser finds that
         // its input has ended. It does not end before the parser: as long as it runs, credit
@@ -127,6 +134,11 @@ impl Parser {
     }
 
     fn parse(&self, request: Request, body: Body) -> Result<Answer, Failed> {
+        if let Request::Read { .. } = request
+            && let Some(whole) = body.whole().and_then(WholeFile::parse)
+        {
+            return self.whole_file(whole).map(Answer::Read);
+        }
         let mut json = JsonStreamReader::new(body);
         match request {
             Request::Tip => {

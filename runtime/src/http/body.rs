@@ -23,6 +23,8 @@ pub struct Body {
     chunks: Receiver<Result<Vec<u8>, ()>>,
     rest: Vec<u8>,
     at: usize,
+    /// Nothing comes behind the rest.
+    is_whole: bool,
     left: u64,
     end: End,
 }
@@ -48,13 +50,17 @@ impl Body {
         limit: u64,
     ) -> (impl Future<Output = ()> + Send, Self) {
         let (sender, chunks) = channel(CHUNKS);
-        let mut rest = Vec::new();
+        let (mut rest, mut is_whole) = (Vec::new(), false);
         if response.content_length().is_none_or(|length| length <= SMALL) {
             let whole = async {
-                while let Ok(Some(chunk)) = response.chunk().await {
-                    rest.extend_from_slice(&chunk);
-                    if rest.len() as u64 > SMALL {
-                        return;
+                while rest.len() as u64 <= SMALL {
+                    match response.chunk().await {
+                        Ok(Some(chunk)) => rest.extend_from_slice(&chunk),
+                        Ok(None) => {
+                            is_whole = true;
+                            return;
+                        }
+                        Err(_) => return,
                     }
                 }
             };
@@ -73,13 +79,16 @@ impl Body {
                 }
             }
         };
-        (receive, Self { chunks, rest, at: 0, left: limit, end: End::default() })
+        (receive, Self { chunks, rest, at: 0, is_whole, left: limit, end: End::default() })
     }
 }
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.rest.len() {
+            if self.is_whole {
+                return Err(self.ended(BodyEnd::Cut));
+            }
             match self.chunks.blocking_recv() {
                 // A parser that asks for more than there is misses something.
                 None | Some(Err(())) => return Err(self.ended(BodyEnd::Cut)),
@@ -98,6 +107,11 @@ impl Read for Body {
 }
 
 impl Body {
+    /// All of it, if it is here, so that its reader never waits.
+    pub fn whole(&self) -> Option<&[u8]> {
+        self.is_whole.then_some(&self.rest[self.at..])
+    }
+
     /// Tells, after the body was read, how it ended.
     pub fn end(&self) -> End {
         self.end.clone()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use landfall_core::hash::ContentHash;
-use landfall_core::id::{BlobId, UnitId};
+use landfall_core::id::BlobId;
 use landfall_reference::contract::network::{TestNetwork, check, workspace};
 use landfall_reference::contract::writes::{self, TestWrites};
 use landfall_reference::server::Server;
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use crate::disk::{Disk, hash_file};
+use crate::disk::Disk;
 use crate::serve::{Running, ServerConfig, start};
 
 struct Real {
@@ -21,7 +21,7 @@ struct Real {
     events: UnboundedReceiver<Event>,
     _server: Running,
     runtime: Runtime,
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl Real {
@@ -35,7 +35,7 @@ impl Real {
         let target = Target { base_url: server.base_url(), workspace: "w".into(), token: None };
         let stage = disk.stage;
         let http = Http::new(target, stage.clone(), sender).unwrap();
-        Self { http, stage, events, _server: server, runtime, dir }
+        Self { http, stage, events, _server: server, runtime, _dir: dir }
     }
 }
 
@@ -66,17 +66,7 @@ impl TestNetwork for Real {
     }
 
     fn staged(&mut self) -> BTreeMap<BlobId, ContentHash> {
-        let entries = std::fs::read_dir(self.dir.path().join(".relay/stage")).unwrap();
-        entries
-            .map(|entry| {
-                let path = entry.unwrap().path();
-                let name = path.file_name().unwrap().to_str().unwrap();
-                let n: Vec<u64> = name.split('-').map(|n| n.parse().unwrap()).collect();
-                let call = CallId { run: n[0] as u32, unit: UnitId(n[1] as u16), n: n[2] };
-                let hash = hash_file(std::fs::File::open(&path).unwrap()).unwrap();
-                (BlobId { call, part: n[3] as u32 }, hash)
-            })
-            .collect()
+        self.stage.held()
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use landfall_core::effect::Request;
 use landfall_core::event::{Event, Outcome};
 use landfall_core::id::CallId;
-use reqwest::{Client, redirect};
+use reqwest::{Client, Url, redirect};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
@@ -97,6 +97,8 @@ pub enum HttpError {
 pub struct Http {
     client: Client,
     target: Arc<Target>,
+    /// What the addresses of all requests begin with.
+    root: Arc<Url>,
     stage: Arc<Stage>,
     events: UnboundedSender<Event>,
     /// Why there was no answer.
@@ -126,25 +128,22 @@ impl Http {
         stage: Arc<Stage>,
         events: UnboundedSender<Event>,
     ) -> Result<Self, HttpError> {
-        let url = reqwest::Url::parse(&target.base_url).ok();
-        let scheme = url.as_ref().map(|url| url.scheme());
-        if !matches!(scheme, Some("http" | "https")) {
-            return Err(HttpError::BaseUrl(target.base_url));
-        }
+        let root = target.root().filter(|root| matches!(root.scheme(), "http" | "https"));
+        let Some(root) = root else { return Err(HttpError::BaseUrl(target.base_url)) };
         // A second install finds the first; both are the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = Client::builder()
             .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT);
-        if scheme == Some("http") && !has_https_proxy() {
+        if root.scheme() == "http" && !has_https_proxy() {
             // The certificates of the system are hundreds of files, or there are none.
             client = client.tls_certs_only([]);
         }
         let client = client.build()?;
-        let target = Arc::new(target);
+        let (target, root) = (Arc::new(target), Arc::new(root));
         let outage = Arc::default();
-        Ok(Self { client, target, stage, events, outage, flights: HashMap::new() })
+        Ok(Self { client, target, root, stage, events, outage, flights: HashMap::new() })
     }
 
     /// Where answers go.
@@ -159,6 +158,7 @@ impl Http {
         let attempt = Attempt {
             client: self.client.clone(),
             target: self.target.clone(),
+            root: self.root.clone(),
             stage: self.stage.clone(),
             events: self.events.clone(),
             outage: self.outage.clone(),
@@ -210,6 +210,8 @@ impl Drop for Http {
 struct Attempt {
     client: Client,
     target: Arc<Target>,
+    /// What the addresses of all requests begin with.
+    root: Arc<Url>,
     stage: Arc<Stage>,
     events: UnboundedSender<Event>,
     outage: Arc<Mutex<Seldom>>,

@@ -9,7 +9,7 @@ use landfall_core::time::Ms;
 use landfall_core::wire::ErrorBody;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use reqwest::header::RETRY_AFTER;
-use reqwest::{RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response, Url};
 
 use super::answer::Failed;
 use super::{Attempt, Target, Token};
@@ -72,40 +72,46 @@ impl Attempt {
         })
     }
 
+    /// The address of a route.
+    pub(super) fn url(&self, route: &str) -> Result<Url, Failed> {
+        self.root.join(route).map_err(|_| Failed::malformed())
+    }
+
     fn build(&self, request: &Request) -> Result<RequestBuilder, Failed> {
-        let url = |route: &str| self.target.url(route);
-        let get = |route: &str, query: &[(&str, &str)]| self.client.get(url(route)).query(query);
+        let get = |route: &str, query: &[(&str, &str)]| {
+            Ok::<_, Failed>(self.client.get(self.url(route)?).query(query))
+        };
         let builder = match request {
-            Request::Tip => get("fs/events", &[("direction", "desc"), ("limit", "1")]),
+            Request::Tip => get("fs/events", &[("direction", "desc"), ("limit", "1")])?,
             Request::Events { after, limit } => {
                 let limit = limit.to_string();
                 match after {
-                    Some(id) => get("fs/events", &[("cursor", &id.0), ("limit", &limit)]),
-                    None => get("fs/events", &[("limit", &limit)]),
+                    Some(id) => get("fs/events", &[("cursor", &id.0), ("limit", &limit)])?,
+                    None => get("fs/events", &[("limit", &limit)])?,
                 }
             }
-            Request::Export { path } => get("fs/export", &[("format", "json"), ("path", path)]),
+            Request::Export { path } => get("fs/export", &[("format", "json"), ("path", path)])?,
             Request::Tree { path, depth, cursor } => {
                 let depth = depth.to_string();
                 let query = [("path", &**path), ("depth", &depth), ("excludeMountRuntime", "true")];
-                let builder = get("fs/tree", &query);
+                let builder = get("fs/tree", &query)?;
                 match cursor {
                     Some(cursor) => builder.query(&[("cursor", cursor)]),
                     None => builder,
                 }
             }
-            Request::Op { op } => get(&format!("ops/{}", segment(&op.0)), &[]),
+            Request::Op { op } => get(&format!("ops/{}", segment(&op.0)), &[])?,
             // These have their own way in.
             Request::Stream { .. }
             | Request::PushMany { .. }
             | Request::Push(_)
             | Request::PushDelete { .. } => return Err(Failed::malformed()),
-            Request::Read { path } => get("fs/file", &[("path", path.as_str())]),
+            Request::Read { path } => get("fs/file", &[("path", path.as_str())])?,
             Request::ReadMany { paths } => {
                 let paths: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
                 let body = serde_json::json!({ "paths": paths }).to_string();
                 self.client
-                    .post(url("fs/bulk-read"))
+                    .post(self.url("fs/bulk-read")?)
                     .header("Content-Type", "application/json")
                     .body(body)
             }
@@ -115,11 +121,10 @@ impl Attempt {
 }
 
 impl Target {
-    /// The address of a route.
-    pub(super) fn url(&self, route: &str) -> String {
+    /// What all addresses begin with.
+    pub(super) fn root(&self) -> Option<Url> {
         let base = self.base_url.trim_end_matches('/');
-        let workspace = segment(&self.workspace);
-        format!("{base}/v1/workspaces/{workspace}/{route}")
+        Url::parse(&format!("{base}/v1/workspaces/{}/", segment(&self.workspace))).ok()
     }
 
     /// The bearer token as it is now.

@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
 use landfall_core::event::{Answer, Fetched, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::hash::ContentHash;
@@ -23,7 +21,7 @@ mod writes;
 const CALL: CallId = CallId { run: 1, unit: UnitId(0), n: 1 };
 
 struct Lab {
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     http: Http,
     events: UnboundedReceiver<Event>,
     listener: TcpListener,
@@ -43,7 +41,7 @@ impl Lab {
             token: Some(Token::Value(Secret::from(String::from("t0ken")))),
         };
         let http = Http::new(target, disk.stage, sender).unwrap();
-        Self { dir, http, events, listener, address }
+        Self { _dir: dir, http, events, listener, address }
     }
 
     /// Takes one request, answers it with these bytes and hangs up.
@@ -95,16 +93,14 @@ impl Lab {
     }
 
     fn staged(&self) -> Vec<String> {
-        let stage = self.dir.path().join(".relay/stage");
-        let stage = Dir::open_ambient_dir(stage, ambient_authority()).unwrap();
-        let names = stage.entries().unwrap().map(|entry| entry.unwrap().file_name());
-        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
-        names.sort();
-        names
+        self.http.stage.held().into_keys().map(Stage::name).collect()
     }
 
     fn bytes(&self, part: u32) -> Vec<u8> {
-        std::fs::read(self.dir.path().join(format!(".relay/stage/1-0-1-{part}"))).unwrap()
+        let mut bytes = Vec::new();
+        let mut file = self.http.stage.read(BlobId { call: CALL, part }).unwrap();
+        std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+        bytes
     }
 }
 
@@ -114,6 +110,11 @@ fn read() -> Request {
 
 fn export() -> Request {
     Request::Export { path: "/".into() }
+}
+
+/// The same body, small enough for the first and too large for it.
+fn at_a_stretch_and_piece_by_piece(text: &str) -> [String; 2] {
+    [text.to_owned(), format!("{}{text}", " ".repeat(20_000))]
 }
 
 fn hash(bytes: &[u8]) -> ContentHash {
@@ -153,11 +154,13 @@ async fn a_request_says_who_asks_and_for_what() {
 #[tokio::test]
 async fn the_fields_of_a_file_come_in_any_order_and_null_is_absent() {
     let text = r#"{"content":"a\u00e9\n\ud83d\ude00","extra":[{"content":"x"}],"path":"/a","revision":"rev_1","encoding":null,"contentHash":null}"#;
-    let mut lab = Lab::new().await;
     let bytes = "aé\n😀".as_bytes();
-    let (_, outcome) = lab.ask(read(), text).await;
-    assert_eq!(outcome, Outcome::Ok(Answer::Read(fetched("/a", bytes, 0))));
-    assert_eq!((lab.bytes(0).as_slice(), lab.staged().len()), (bytes, 1));
+    for text in at_a_stretch_and_piece_by_piece(text) {
+        let mut lab = Lab::new().await;
+        let (_, outcome) = lab.ask(read(), &text).await;
+        assert_eq!(outcome, Outcome::Ok(Answer::Read(fetched("/a", bytes, 0))));
+        assert_eq!((lab.bytes(0).as_slice(), lab.staged().len()), (bytes, 1));
+    }
 }
 
 #[tokio::test]
@@ -165,9 +168,12 @@ async fn base64_is_decoded_whether_it_is_announced_before_or_after() {
     for text in [
         r#"{"path":"/a","revision":"rev_1","encoding":"base64","content":"AAH/"}"#,
         r#"{"path":"/a","revision":"rev_1","content":"AAH/","encoding":"base64"}"#,
-    ] {
+    ]
+    .into_iter()
+    .flat_map(at_a_stretch_and_piece_by_piece)
+    {
         let mut lab = Lab::new().await;
-        let (_, outcome) = lab.ask(read(), text).await;
+        let (_, outcome) = lab.ask(read(), &text).await;
         assert_eq!(outcome, Outcome::Ok(Answer::Read(fetched("/a", &[0, 1, 255], 0))), "{text}");
         assert_eq!((lab.bytes(0), lab.staged().len()), (vec![0, 1, 255], 1));
     }
@@ -188,10 +194,14 @@ async fn what_is_not_as_the_api_says_is_malformed_and_leaves_nothing() {
         r#"{"path":"/a","content":"A*==","encoding":"base64"}"#.into(),
         r#"{"path":"/a","content":"\ud83d"}"#.into(),
         r#"{"path":"/a","content":"a",}"#.into(),
+        r#"{"path":"/a","revision":"rev_1","content":"a","error":{"code":"not_found"}}"#.into(),
         format!(r#"{{"path":"/a","content":"a","contentHash":"{other}"}}"#),
         format!(r#"{{"path":"/{}","content":"a"}}"#, "n".repeat(100_000)),
         "<html>busy</html>".into(),
-    ] {
+    ]
+    .iter()
+    .flat_map(|text| at_a_stretch_and_piece_by_piece(text))
+    {
         let mut lab = Lab::new().await;
         let (_, outcome) = lab.ask(read(), &text).await;
         assert_eq!(outcome, failed(Blame::Lane, Fault::Malformed), "{text:.80}");
@@ -259,13 +269,13 @@ async fn a_cancelled_call_is_silent_and_leaves_only_what_was_handed_over() {
     // The client hangs up.
     let _ = socket.read_to_end(&mut Vec::new()).await;
     // The sender lives as long as anybody could still say something.
-    let Lab { http, mut events, dir, .. } = lab;
+    let Lab { http, mut events, .. } = lab;
+    let stage = http.stage.clone();
     drop(http);
     while let Some(event) = events.recv().await {
         assert!(matches!(event, Event::Done { outcome: Outcome::Failed { .. }, .. }), "{event:?}");
     }
-    let staged = std::fs::read_dir(dir.path().join(".relay/stage")).unwrap().count();
-    assert_eq!(staged, 1, "the file that was handed over");
+    assert_eq!(stage.held().len(), 1, "the file that was handed over");
 }
 
 #[tokio::test]
