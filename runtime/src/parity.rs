@@ -29,7 +29,7 @@ type Setting = (&'static str, &'static str, bool, Then);
 
 const IN_MIRROR: &str = "what Landfall knows is kept in .relay/state.db of the mirror";
 const ON_ITS_OWN: &str = "Landfall sees to that by itself";
-const STREAMED: &str = "no content is ever held in memory as a whole";
+const STREAMED: &str = "contents are streamed, and at most some MiB of them are in memory";
 const LOGGED: &str = "use LANDFALL_LOG=debug";
 
 #[rustfmt::skip]

@@ -80,13 +80,14 @@ impl Attempt {
             _ => PAGE_MAX,
         };
         let (receive, body) = Body::split(response, limit).await;
-        let is_quick = body.whole().is_some()
-            && matches!(request, Request::Read { .. })
-            && self.stage.has_room();
         let parser = Parser { attempt: self, handle: Handle::current(), end: body.end() };
-        if is_quick {
+        if matches!(request, Request::Read { .. })
+            && parser.attempt.stage.has_room()
+            && let Some(whole) = body.whole().and_then(WholeFile::parse)
+        {
             // Nothing in it waits, and to wake a thread takes longer.
-            return parser.run(request, body);
+            let answer = parser.whole_file(whole).map(Answer::Read);
+            return parser.last_word(answer);
         }
         let mut parse = tokio::task::spawn_blocking(move || parser.run(request, body));
         // If this task is cancelled, the receiving half goes with it, and the parser finds that
@@ -113,7 +114,12 @@ impl Parser {
     /// Parses and has the last word about the call. What was staged and will not be handed
     /// over is removed here, on the one thread that knows about it.
     fn run(self, request: Request, body: Body) {
-        let outcome = match self.parse(request, body) {
+        let answer = self.parse(request, body);
+        self.last_word(answer);
+    }
+
+    fn last_word(self, answer: Result<Answer, Failed>) {
+        let outcome = match answer {
             Ok(answer) if self.attempt.credit.is_closed() => {
                 if let Some(blob) = answer.blob() {
                     let _ = self.attempt.stage.discard(blob);
@@ -134,11 +140,6 @@ impl Parser {
     }
 
     fn parse(&self, request: Request, body: Body) -> Result<Answer, Failed> {
-        if let Request::Read { .. } = request
-            && let Some(whole) = body.whole().and_then(WholeFile::parse)
-        {
-            return self.whole_file(whole).map(Answer::Read);
-        }
         let mut json = JsonStreamReader::new(body);
         match request {
             Request::Tip => {

@@ -46,7 +46,10 @@ pub struct WholeFile<'a> {
 impl<'a> WholeFile<'a> {
     /// `None` for whatever is odd in it, which is then read piece by piece.
     pub fn parse(body: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok().filter(|file: &Self| file.error.is_none())
+        // An array would be taken for the values of the fields.
+        let is_object = body.trim_ascii_start().first() == Some(&b'{');
+        let file: Self = is_object.then(|| serde_json::from_slice(body).ok())??;
+        file.error.is_none().then_some(file)
     }
 }
 
@@ -71,11 +74,7 @@ impl Parser {
     ) -> Result<FileObject, Failed> {
         let mut fields = Fields::default();
         let read = self.fields(json, blob, moves, &mut fields);
-        let object = read.and_then(|()| self.finish(blob, fields));
-        if !matches!(object, Ok(FileObject::File(_))) {
-            self.attempt.stage.discard(blob)?;
-        }
-        object
+        self.kept(blob, read.and_then(|()| self.finish(blob, fields)))
     }
 
     /// The same of an object that is here as a whole.
@@ -95,14 +94,18 @@ impl Parser {
             decoded,
             error: None,
         };
-        match self.finish(blob, fields) {
-            Ok(FileObject::File(fetched)) => Ok(fetched),
-            Ok(FileObject::Refused { .. }) => Err(Failed::malformed()),
-            Err(why) => {
-                self.attempt.stage.discard(blob)?;
-                Err(why)
-            }
+        match self.kept(blob, self.finish(blob, fields))? {
+            FileObject::File(fetched) => Ok(fetched),
+            FileObject::Refused { .. } => Err(Failed::malformed()),
         }
+    }
+
+    /// Lets the bytes of what is no file go.
+    fn kept(&self, blob: BlobId, object: Result<FileObject, Failed>) -> Result<FileObject, Failed> {
+        if !matches!(object, Ok(FileObject::File(_))) {
+            self.attempt.stage.discard(blob)?;
+        }
+        object
     }
 
     fn fields(
@@ -146,7 +149,11 @@ impl Parser {
             let text = self.attempt.stage.read(blob)?;
             let second = BlobId { part: blob.part | SECOND, ..blob };
             (hash, size) = self.copy(DecoderReader::new(text, &STANDARD), second, false)?;
-            self.attempt.stage.replace(blob, second)?;
+            let replaced = self.attempt.stage.replace(blob, second);
+            if replaced.is_err() {
+                self.attempt.stage.discard(second)?;
+            }
+            replaced?;
         }
         let sent = fields.sent_hash.as_deref().and_then(ContentHash::parse);
         if sent.is_some_and(|sent| sent != hash) {

@@ -123,6 +123,11 @@ impl Attempt {
 impl Target {
     /// What all addresses begin with.
     pub(super) fn root(&self) -> Option<Url> {
+        // By itself first: where there is no host, the path would be taken for one.
+        let base = Url::parse(&self.base_url).ok()?;
+        if base.query().is_some() || base.fragment().is_some() {
+            return None;
+        }
         let base = self.base_url.trim_end_matches('/');
         Url::parse(&format!("{base}/v1/workspaces/{}/", segment(&self.workspace))).ok()
     }

@@ -152,6 +152,30 @@ async fn a_request_says_who_asks_and_for_what() {
 }
 
 #[tokio::test]
+async fn an_address_is_that_of_a_server_or_refused() {
+    let made = |base_url: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = Disk::open(dir.path(), "/").unwrap().stage;
+        let target = Target { base_url: base_url.into(), workspace: "w/1".into(), token: None };
+        let http = Http::new(target, stage, unbounded_channel().0).ok();
+        http.map(|http| http.root.to_string())
+    };
+    for (base_url, root) in [
+        ("http://relay.example", Some("http://relay.example/v1/workspaces/w%2F1/")),
+        ("http://relay.example/api//", Some("http://relay.example/api/v1/workspaces/w%2F1/")),
+        // What an empty variable leaves of https://$HOST.
+        ("https://", None),
+        ("https:", None),
+        ("relay.example", None),
+        ("ftp://relay.example", None),
+        ("https://relay.example/?key=1", None),
+        ("https://relay.example/#here", None),
+    ] {
+        assert_eq!(made(base_url).as_deref(), root, "{base_url}");
+    }
+}
+
+#[tokio::test]
 async fn the_fields_of_a_file_come_in_any_order_and_null_is_absent() {
     let text = r#"{"content":"a\u00e9\n\ud83d\ude00","extra":[{"content":"x"}],"path":"/a","revision":"rev_1","encoding":null,"contentHash":null}"#;
     let bytes = "aé\n😀".as_bytes();
@@ -184,6 +208,7 @@ async fn what_is_not_as_the_api_says_is_malformed_and_leaves_nothing() {
     let other = hash(b"other");
     for text in [
         r#"[]"#.to_owned(),
+        r#"["/a","rev_1",null,null,"x",null]"#.into(),
         r#"{"path":"/a","revision":"rev_1"}"#.into(),
         r#"{"revision":"rev_1","content":"a"}"#.into(),
         r#"{"path":"/a","content":17}"#.into(),

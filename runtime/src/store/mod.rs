@@ -141,7 +141,7 @@ impl Store {
                 if let Err(why) = send_rows(&db, &stored, &used) {
                     let _ = stored.send(Err(StoreError::Sqlite { path: file, why }));
                 }
-                drop(stored);
+                drop((stored, used));
                 // What it did not hand over, no commit may write over.
                 if decoder.join().is_ok() {
                     work(db, &boot_id, queue, id, events);
