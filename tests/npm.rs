@@ -317,8 +317,13 @@ async fn while_the_npm_client_runs_a_mount_is_refused_and_the_other_way_round() 
 /// Waits until both directories hold what the server has.
 async fn all_equal(ours: &Place, theirs: &Place, server: &Running) {
     let begin = Instant::now();
-    let is_equal = |place: &Place| place.mirror().is_dir() && place.files() == remote(server);
-    while !(is_equal(ours) && is_equal(theirs)) {
+    // What the server has is asked once: else one directory could be compared with what it had
+    // before the other one wrote there.
+    let are_equal = || {
+        let there = remote(server);
+        [ours, theirs].iter().all(|place| place.mirror().is_dir() && place.files() == there)
+    };
+    while !are_equal() {
         let logs = || format!("ours:\n{}\ntheirs:\n{}", ours.log(), theirs.log());
         assert!(begin.elapsed() < Duration::from_secs(60), "not equal\n{}", logs());
         tokio::time::sleep(Duration::from_millis(20)).await;
