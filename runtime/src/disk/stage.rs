@@ -22,7 +22,8 @@ use super::{mode, pulse, tree};
 /// A blob of more bytes is a file.
 const SMALL: usize = 16 * 1024;
 
-/// So many bytes wait in memory, and some more that are being parsed. Where the disk is slower than the server, the next ones are files.
+/// So many bytes wait in memory, and some more that are being parsed. Where the disk is slower
+/// than the server, the next ones are files.
 const ROOM: usize = 4 * 1024 * 1024;
 
 /// The stage of one workspace.
