@@ -20,20 +20,15 @@ use landfall::serve::{Route, Running, ServerConfig, start};
 use landfall_core::time::Wall;
 use landfall_reference::script::Script;
 use landfall_reference::server::{Content, Refusal, Server, Settings};
+use process::{TOKEN, cpu, resident};
+
+mod process;
 
 /// Bootstraps that are measured of each kind. The rows tell the one in the middle.
 const RUNS: usize = 3;
 
 /// Runs without changes that are measured.
 const PASSES: usize = 9;
-
-/// A token as the API wants it, for the workspace `w` and until 2100. Nobody signed it.
-const TOKEN: &str = concat!(
-    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.",
-    "eyJ3b3Jrc3BhY2VfaWQiOiJ3IiwiYWdlbnRfbmFtZSI6ImJlbmNoIiwic2NvcGVzIjpbImZzOnJlYWQiXSwiZXhwIjo0",
-    "MTAyNDQ0ODAwLCJhdWQiOlsicmVsYXlmaWxlIl19.",
-    "c2lnbmVk"
-);
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -331,7 +326,6 @@ async fn once(server: &Running, dir: &Path) -> Fallible<Ran> {
 }
 
 fn watch(mut child: Child, began: Instant) -> std::io::Result<Ran> {
-    let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     loop {
         if let Some(ended) = child.try_wait()? {
@@ -341,21 +335,9 @@ fn watch(mut child: Child, began: Instant) -> std::io::Result<Ran> {
                 false => Err(std::io::Error::other(format!("landfall ended with {ended}"))),
             };
         }
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = peak.max(now.unwrap_or(0));
+        peak = peak.max(resident(child.id(), "VmHWM").unwrap_or(0));
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// CPU time of a process so far.
-fn cpu(pid: u32) -> Fallible<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-    let ticks: u64 =
-        after.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
-    Ok(Duration::from_millis(ticks * 10))
 }
 
 fn ratio(a: Duration, b: Duration) -> f64 {

@@ -20,6 +20,7 @@ use landfall_reference::faults::FaultPlan;
 use landfall_reference::server::{Content, Server};
 use support::{Place, remote, serving};
 
+mod process;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -143,10 +144,7 @@ fn resident(child: &mut Child) -> Fallible<u64> {
     if let Some(ended) = child.try_wait()? {
         return Err(format!("the mount ended with {ended}").into());
     }
-    let text = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-    kib.ok_or_else(|| "/proc tells no VmRSS".into())
+    process::resident(child.id(), "VmRSS")
 }
 
 fn line(began: Instant, edits: &Edits, server: &Running, rss: Option<&u64>) {

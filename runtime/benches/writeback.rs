@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use landfall::serve::{Running, ServerConfig, start};
 use landfall_core::time::Wall;
 use landfall_reference::server::{Content, Server, Settings, WriteSettings};
+use process::{TOKEN, cpu, resident};
+
+mod process;
 
 /// Changes of each kind.
 const CHANGES: usize = 60;
@@ -32,15 +35,6 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// Whoever waits longer waits for ever.
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// A token as the API wants it, for the workspace `w` and until 2100, to read and to write.
-/// Nobody signed it.
-const TOKEN: &str = concat!(
-    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.",
-    "eyJ3b3Jrc3BhY2VfaWQiOiJ3IiwiYWdlbnRfbmFtZSI6ImJlbmNoIiwic2NvcGVzIjpbImZzOnJlYWQiLCJmczp3cml0",
-    "ZSJdLCJleHAiOjQxMDI0NDQ4MDAsImF1ZCI6WyJyZWxheWZpbGUiXX0.",
-    "c2lnbmVk"
-);
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -109,14 +103,14 @@ async fn measure(npm: Option<&Path>) -> Fallible<()> {
         mount.has(&format!("/new{}/file{n}.md", n % 100), Some(&format!("edited {n}\n"))).await?;
     }
     let late = written.elapsed().as_secs_f64() * 1_000.0;
-    let peak = mount.peak()?;
+    let peak = resident(mount.child.id(), "VmHWM")? / 1024;
     let what = "1,000 files are edited within a second: the last is on the server";
     row(what, format!("{late:.0} ms after it; at most {peak} MiB"));
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let (requests, cpu) = (mount.server.log().records().len(), mount.cpu()?);
+    let (requests, before) = (mount.server.log().records().len(), cpu(mount.child.id())?);
     tokio::time::sleep(IDLE).await;
     let requests = mount.server.log().records().len() - requests;
-    let share = (mount.cpu()? - cpu).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
+    let share = (cpu(mount.child.id())? - before).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
     row(
         "idle for a minute at 10,000 files",
         format!("{requests} requests, {share:.2} % of a core"),
@@ -205,22 +199,6 @@ impl Mount {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
-    }
-
-    /// The largest resident set so far, in MiB.
-    fn peak(&self) -> Fallible<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib: u64 = line.unwrap_or_default().trim().trim_end_matches(" kB").parse()?;
-        Ok(kib / 1024)
-    }
-
-    /// CPU time so far.
-    fn cpu(&self) -> Fallible<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-        let ticks = after.split_whitespace().skip(11).take(2);
-        Ok(Duration::from_millis(ticks.filter_map(|n| n.parse::<u64>().ok()).sum::<u64>() * 10))
     }
 }
 
