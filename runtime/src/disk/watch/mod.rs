@@ -6,7 +6,7 @@
 //!
 //! | heard | hint |
 //! |---|---|
-//! | a file came by a rename, and we placed it just so | none |
+//! | a file came, and we placed it just so | none |
 //! | a file was made or written | `Written` |
 //! | a writer closed it | `Closed` |
 //! | it came by a rename | `Arrived` |
@@ -44,6 +44,9 @@ pub(super) use later::Later;
 /// While something can not be heard, everything is scanned this often.
 const SCAN: Duration = Duration::from_secs(30);
 
+/// After an echo, more follow: as many as come in this time are heard together.
+const ECHOES: Duration = Duration::from_millis(1);
+
 /// Of what the system tells, so much is taken at once.
 const BUFFER: usize = 64 * 1024;
 
@@ -73,6 +76,7 @@ impl Watcher {
             events,
             written: HashSet::new(),
             lost: false,
+            echoed: false,
             scan_at: None,
         };
         ears.arm_all();
@@ -110,6 +114,8 @@ struct Ears {
     written: HashSet<RemotePath>,
     /// Something was missed since the last wait.
     lost: bool,
+    /// What we placed was heard since the last wait.
+    echoed: bool,
     /// When the next scan takes the place of what can not be heard.
     scan_at: Option<Instant>,
 }
@@ -119,6 +125,9 @@ impl Ears {
         loop {
             if std::mem::take(&mut self.lost) {
                 self.tell(Hint::Lost);
+            }
+            if std::mem::take(&mut self.echoed) {
+                std::thread::sleep(ECHOES);
             }
             self.written.clear();
             match self.wait(stop) {
@@ -193,8 +202,9 @@ impl Ears {
         let local = join(dir, name);
         let is_dir = flags.contains(ReadFlags::ISDIR);
         let goes = ReadFlags::MOVED_FROM | ReadFlags::DELETE;
-        let is_saved = flags.intersects(ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO | goes);
-        if local == ignores::FILE && is_saved {
+        let comes = ReadFlags::CREATE | ReadFlags::MOVED_TO;
+        let is_another = flags.intersects(ReadFlags::CLOSE_WRITE | comes | goes);
+        if local == ignores::FILE && is_another {
             self.tree.ignores.read(&self.tree.root);
             self.arm_all_and_lose();
         }
@@ -207,10 +217,10 @@ impl Ears {
         }
         let hint = if flags.contains(ReadFlags::CLOSE_WRITE) {
             Hint::Closed(path)
+        } else if flags.intersects(comes) && self.is_echo(&local) {
+            self.echoed = true;
+            return;
         } else if flags.contains(ReadFlags::MOVED_TO) {
-            if self.is_echo(&local) {
-                return;
-            }
             Hint::Arrived(path)
         } else if flags.intersects(goes) {
             self.tree.echoes.forget(&local);
