@@ -156,14 +156,15 @@ impl Driver {
         }
         let traced = self.trace.as_ref().map(|_| event.clone());
         self.machine.step(now, event, &mut self.effects);
-        let effects = std::mem::take(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
         if let (Some(trace), Some(event)) = (&mut self.trace, traced) {
             trace.step(now, event, &effects);
         }
         let mut exit = None;
-        for effect in effects {
+        for effect in effects.drain(..) {
             exit = exit.or(self.carry_out(effect));
         }
+        self.effects = effects;
         exit
     }
 

@@ -10,10 +10,6 @@ use tokio::sync::mpsc::{Receiver, channel};
 /// Chunks that wait for the parser. Behind them the socket is not read.
 const CHUNKS: usize = 4;
 
-/// A body of no more than this that is there at once is taken as a whole, so that its parser never
-/// waits: to wake a thread takes longer than to parse it.
-const SMALL: u64 = 16 * 1024;
-
 /// At once.
 const SOON: Duration = Duration::from_millis(5);
 
@@ -44,16 +40,17 @@ pub enum BodyEnd {
 
 impl Body {
     /// Splits a response into a task that receives and a reader that blocks. At most `limit`
-    /// bytes are read.
+    /// bytes are read. A body of no more than `small` that is there at once is taken as a whole.
     pub async fn split(
         mut response: Response,
         limit: u64,
+        small: u64,
     ) -> (impl Future<Output = ()> + Send, Self) {
         let (sender, chunks) = channel(CHUNKS);
         let (mut rest, mut is_whole) = (Vec::new(), false);
-        if response.content_length().is_none_or(|length| length <= SMALL) {
+        if response.content_length().is_none_or(|length| length <= small) {
             let whole = async {
-                while rest.len() as u64 <= SMALL {
+                while rest.len() as u64 <= small {
                     match response.chunk().await {
                         Ok(Some(chunk)) => rest.extend_from_slice(&chunk),
                         Ok(None) => {

@@ -16,7 +16,7 @@ use landfall_core::id::{BlobId, Revision};
 use serde::de::IgnoredAny;
 use struson::reader::{JsonReader, ValueType};
 
-use super::answer::{Failed, Json, Parser, short_string};
+use super::answer::{Failed, Json, Parser, short_string, whole_object};
 
 /// After so many bytes of one file the machine is told that it moves.
 const MOVES: u64 = 1024 * 1024;
@@ -46,9 +46,7 @@ pub struct WholeFile<'a> {
 impl<'a> WholeFile<'a> {
     /// `None` for whatever is odd in it, which is then read piece by piece.
     pub fn parse(body: &'a [u8]) -> Option<Self> {
-        // An array would be taken for the values of the fields.
-        let is_object = body.trim_ascii_start().first() == Some(&b'{');
-        let file: Self = is_object.then(|| serde_json::from_slice(body).ok())??;
+        let file: Self = whole_object(body)?;
         file.error.is_none().then_some(file)
     }
 }

@@ -70,7 +70,7 @@ impl Attempt {
         if ready.len() > 1 {
             correlation.push_str(&format!("+{}", ready.len() - 1));
         }
-        let builder = self.client.post(self.url("fs/bulk")?);
+        let builder = self.client.post(self.url(&["fs", "bulk"])?);
         let builder = self.with_body(builder.header(CORRELATION, correlation), bulk(&ready));
         let response = self.sent(builder).await?;
         let response = match response.status().as_u16() {
@@ -90,7 +90,7 @@ impl Attempt {
         };
         let ready = (push, content?);
         let push = &ready.0;
-        let builder = self.client.put(self.url("fs/file")?);
+        let builder = self.client.put(self.url(&["fs", "file"])?);
         let builder = builder.query(&[("path", push.path.as_str())]);
         let builder = builder
             .header(CORRELATION, correlation(&push.command))
@@ -113,7 +113,7 @@ impl Attempt {
         let Request::PushDelete { command, path, base } = &request else {
             return Err(Failed::malformed());
         };
-        let builder = self.client.delete(self.url("fs/file")?);
+        let builder = self.client.delete(self.url(&["fs", "file"])?);
         let builder = builder
             .query(&[("path", path.as_str())])
             .header(CORRELATION, correlation(command))

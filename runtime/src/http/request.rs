@@ -36,11 +36,12 @@ impl Attempt {
     /// Sends the request and takes the answer in. An error is the last word about the call;
     /// else the parser has it.
     pub(super) async fn run(self, request: Request) -> Result<(), Failed> {
+        // In boxes, or the room for the largest of them would be moved about with each read.
         match request {
-            Request::Stream { after } => return self.stream(after).await,
-            Request::PushMany { files } => return self.push_many(files).await,
-            Request::Push(push) => return self.push(push).await,
-            Request::PushDelete { .. } => return self.push_delete(request).await,
+            Request::Stream { after } => return Box::pin(self.stream(after)).await,
+            Request::PushMany { files } => return Box::pin(self.push_many(files)).await,
+            Request::Push(push) => return Box::pin(self.push(push)).await,
+            Request::PushDelete { .. } => return Box::pin(self.push_delete(request)).await,
             _ => {}
         }
         let response = self.sent(self.build(&request)?).await?;
@@ -72,46 +73,54 @@ impl Attempt {
         })
     }
 
-    /// The address of a route.
-    pub(super) fn url(&self, route: &str) -> Result<Url, Failed> {
-        self.root.join(route).map_err(|_| Failed::malformed())
+    /// The address of a route, by its segments.
+    pub(super) fn url(&self, route: &[&str]) -> Result<Url, Failed> {
+        // Nothing is parsed anew: most requests are small, and there is one for each file.
+        let mut url = Url::clone(&self.root);
+        match url.path_segments_mut() {
+            Ok(mut segments) => segments.pop_if_empty().extend(route),
+            Err(()) => return Err(Failed::malformed()),
+        };
+        Ok(url)
     }
 
     fn build(&self, request: &Request) -> Result<RequestBuilder, Failed> {
-        let get = |route: &str, query: &[(&str, &str)]| {
+        let get = |route: &[&str], query: &[(&str, &str)]| {
             Ok::<_, Failed>(self.client.get(self.url(route)?).query(query))
         };
         let builder = match request {
-            Request::Tip => get("fs/events", &[("direction", "desc"), ("limit", "1")])?,
+            Request::Tip => get(&["fs", "events"], &[("direction", "desc"), ("limit", "1")])?,
             Request::Events { after, limit } => {
                 let limit = limit.to_string();
                 match after {
-                    Some(id) => get("fs/events", &[("cursor", &id.0), ("limit", &limit)])?,
-                    None => get("fs/events", &[("limit", &limit)])?,
+                    Some(id) => get(&["fs", "events"], &[("cursor", &id.0), ("limit", &limit)])?,
+                    None => get(&["fs", "events"], &[("limit", &limit)])?,
                 }
             }
-            Request::Export { path } => get("fs/export", &[("format", "json"), ("path", path)])?,
+            Request::Export { path } => {
+                get(&["fs", "export"], &[("format", "json"), ("path", path)])?
+            }
             Request::Tree { path, depth, cursor } => {
                 let depth = depth.to_string();
                 let query = [("path", &**path), ("depth", &depth), ("excludeMountRuntime", "true")];
-                let builder = get("fs/tree", &query)?;
+                let builder = get(&["fs", "tree"], &query)?;
                 match cursor {
                     Some(cursor) => builder.query(&[("cursor", cursor)]),
                     None => builder,
                 }
             }
-            Request::Op { op } => get(&format!("ops/{}", segment(&op.0)), &[])?,
+            Request::Op { op } => get(&["ops", &op.0], &[])?,
             // These have their own way in.
             Request::Stream { .. }
             | Request::PushMany { .. }
             | Request::Push(_)
             | Request::PushDelete { .. } => return Err(Failed::malformed()),
-            Request::Read { path } => get("fs/file", &[("path", path.as_str())])?,
+            Request::Read { path } => get(&["fs", "file"], &[("path", path.as_str())])?,
             Request::ReadMany { paths } => {
                 let paths: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
                 let body = serde_json::json!({ "paths": paths }).to_string();
                 self.client
-                    .post(self.url("fs/bulk-read")?)
+                    .post(self.url(&["fs", "bulk-read"])?)
                     .header("Content-Type", "application/json")
                     .body(body)
             }

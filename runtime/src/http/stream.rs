@@ -79,7 +79,7 @@ impl Attempt {
 
     async fn open(&self, after: Option<&EventId>) -> Result<Socket, Failed> {
         let token = self.target.token()?;
-        let mut url = self.url("fs/ws")?;
+        let mut url = self.url(&["fs", "ws"])?;
         let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
         url.set_scheme(scheme).map_err(|()| no_link())?;
         {

@@ -117,6 +117,10 @@ fn at_a_stretch_and_piece_by_piece(text: &str) -> [String; 2] {
     [text.to_owned(), format!("{}{text}", " ".repeat(20_000))]
 }
 
+fn listing() -> Request {
+    Request::Tree { path: "/".into(), depth: 3, cursor: None }
+}
+
 fn hash(bytes: &[u8]) -> ContentHash {
     hash_file(bytes).unwrap()
 }
@@ -399,7 +403,7 @@ async fn a_listing_keeps_the_entries_before_the_cut_in_order() {
     let entry = |n: u32| format!(r#"{{"path":"/f{n:03}","type":"file","revision":"rev_1"}}"#);
     let entries: Vec<String> = (0..100).map(entry).collect();
     let mut lab = Lab::new().await;
-    lab.http.ask(CALL, Request::Tree { path: "/".into(), depth: 3, cursor: None }, 10);
+    lab.http.ask(CALL, listing(), 10);
     let body = format!(r#"{{"totalFiles":500,"entries":[{},{{"pa"#, entries.join(","));
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
     lab.serve(format!("{head}{body}").as_bytes()).await;
@@ -412,4 +416,46 @@ async fn a_listing_keeps_the_entries_before_the_cut_in_order() {
         })
         .collect();
     assert_eq!((sizes, outcome), (vec![64, 36], failed(Blame::Unknown, Fault::Cut)));
+}
+
+#[tokio::test]
+async fn a_page_of_a_listing_is_the_same_at_a_stretch_and_piece_by_piece() {
+    let odd = r#"{"path":"/a","type":null,"revision":null,"size":3,"contentHash":null,"more":[1]}"#;
+    let listed = |next: Option<&str>, total| {
+        Outcome::Ok(Answer::Listed { next: next.map(str::to_owned), total })
+    };
+    let malformed = || failed(Blame::Lane, Fault::Malformed);
+    let cursor = "c".repeat(70_000);
+    for (text, entries, expected) in [
+        (
+            format!(r#"{{"path":"/","entries":[{odd},{odd}],"nextCursor":"/a","totalFiles":2}}"#),
+            2,
+            listed(Some("/a"), Some(2)),
+        ),
+        (
+            format!(r#"{{"totalFiles":null,"nextCursor":null,"entries":[{odd}]}}"#),
+            1,
+            listed(None, None),
+        ),
+        (
+            format!(r#"{{"nextCursor":17,"totalFiles":-1,"entries":[{odd}]}}"#),
+            1,
+            listed(None, None),
+        ),
+        (r#"{}"#.into(), 0, listed(None, None)),
+        (format!(r#"{{"entries":[{odd},{{"type":"file"}}]}}"#), 1, malformed()),
+        (format!(r#"{{"nextCursor":"{cursor}"}}"#), 0, malformed()),
+        (format!(r#"["/",[{odd}],null,1]"#), 0, malformed()),
+    ] {
+        for text in [text.clone(), format!("{}{text}", " ".repeat(2_000_000))] {
+            let mut lab = Lab::new().await;
+            let (parts, outcome) = lab.ask(listing(), &text).await;
+            let told = parts.iter().map(|part| match part {
+                Part::Entries(entries) => entries.iter().filter(|entry| entry.path == "/a").count(),
+                other => panic!("{other:?}"),
+            });
+            let shown = text.trim_start();
+            assert_eq!((told.sum::<usize>(), outcome), (entries, expected.clone()), "{shown:.80}");
+        }
+    }
 }
