@@ -196,7 +196,10 @@ impl Outgoing {
                 if !self.shared.sleep_until(turn).await {
                     return false;
                 }
-                [lead.as_bytes(), &body].concat()
+                match lead {
+                    "" => body,
+                    lead => [lead.as_bytes(), &body].concat(),
+                }
             }
         };
         if let Some((damage, at, part)) = self.damage

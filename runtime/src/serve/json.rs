@@ -153,30 +153,33 @@ struct FullEntry<'a> {
     updated_at: Option<String>,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FullTree<'a> {
+    path: &'a str,
+    entries: Vec<FullEntry<'a>>,
+    next_cursor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_files: Option<u64>,
+}
+
 /// A listing page, with what the machine does not read.
-pub(super) fn tree(page: &Tree, view: &View<'_>) -> Vec<u8> {
-    let entries: Vec<FullEntry<'_>> = page
-        .entries
-        .iter()
-        .map(|entry| {
-            let file = view.read(&entry.path).ok();
-            let file = file.filter(|_| entry.kind == "file");
-            FullEntry {
-                entry,
-                provider: file.map(|_| provider(&entry.path)),
-                updated_at: file.map(|file| time(file.at)),
-            }
-        })
-        .collect();
-    let mut json = json!({
-        "path": page.path,
-        "entries": entries,
-        "nextCursor": page.next_cursor,
-    });
-    if let Some(total) = page.total_files {
-        json["totalFiles"] = total.into();
-    }
-    encode(&json)
+pub(super) fn tree<'p>(page: &'p Tree, view: &View<'_>) -> Vec<u8> {
+    let full = |entry: &'p TreeEntry| {
+        let TreeEntry { path, kind, .. } = entry;
+        let file = view.read(path).ok().filter(|_| kind == "file");
+        FullEntry {
+            entry,
+            provider: file.map(|_| provider(path)),
+            updated_at: file.map(|file| time(file.at)),
+        }
+    };
+    encode(&FullTree {
+        path: &page.path,
+        entries: page.entries.iter().map(full).collect(),
+        next_cursor: page.next_cursor.as_deref(),
+        total_files: page.total_files,
+    })
 }
 
 #[derive(Serialize)]

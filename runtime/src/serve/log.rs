@@ -161,11 +161,11 @@ impl Log {
     pub(super) fn end(&self, request: RequestId, complete: bool) {
         let now = self.now();
         let mut inner = self.lock();
-        let record = &mut inner.records[request.0];
+        let Inner { records, file, .. } = &mut *inner;
+        let record = &mut records[request.0];
         record.end_ms = Some(now);
         record.complete = complete;
-        let record = record.clone();
-        inner.write(&Line::Request(&record));
+        write(file, &Line::Request(record));
         drop(inner);
         self.tell();
     }
@@ -173,7 +173,7 @@ impl Log {
     pub(super) fn file(&self, mut delivery: Delivery) {
         delivery.at_ms = self.now();
         let mut inner = self.lock();
-        inner.write(&Line::File(&delivery));
+        write(&mut inner.file, &Line::File(&delivery));
         inner.deliveries.push(delivery);
         drop(inner);
         self.tell();
@@ -184,20 +184,22 @@ impl Log {
     }
 
     fn tell(&self) {
+        // Whoever begins to wait now looks first, and finds what changed.
+        if self.changed.receiver_count() == 0 {
+            return;
+        }
         self.changed.send_modify(|count| *count += 1);
     }
 }
 
-impl Inner {
-    /// A log that can not be written must not stop the server; the one in memory goes on.
-    fn write(&mut self, line: &Line<'_>) {
-        let Some(file) = &mut self.file else { return };
-        let written = serde_json::to_string(line)
-            .map_err(io::Error::from)
-            .and_then(|json| file.write_all(format!("{json}\n").as_bytes()));
-        if let Err(error) = written {
-            eprintln!("the request log can not be written any more: {error}");
-            self.file = None;
-        }
+/// A log that can not be written must not stop the server; the one in memory goes on.
+fn write(to: &mut Option<File>, line: &Line<'_>) {
+    let Some(file) = to else { return };
+    let written = serde_json::to_string(line)
+        .map_err(io::Error::from)
+        .and_then(|json| file.write_all(format!("{json}\n").as_bytes()));
+    if let Err(error) = written {
+        eprintln!("the request log can not be written any more: {error}");
+        *to = None;
     }
 }
