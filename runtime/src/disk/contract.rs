@@ -26,13 +26,6 @@ impl Real {
         Self { dir, disk }
     }
 
-    /// On a file system where every file has a name.
-    fn naming() -> Self {
-        let real = Self::new();
-        real.disk.stage.name_all();
-        real
-    }
-
     fn file(&self, path: &RemotePath) -> PathBuf {
         self.dir.path().join(path.relative())
     }
@@ -149,16 +142,13 @@ impl TestDisk for Real {
 
 #[test]
 fn the_real_disk_keeps_the_named_cases() {
-    for make in [Real::new, Real::naming] {
-        check_cases(make).unwrap_or_else(|why| panic!("{why}"));
-    }
+    check_cases(Real::new).unwrap_or_else(|why| panic!("{why}"));
 }
 
 #[test]
 fn the_real_disk_walks_like_the_model() {
     for seed in 0..200 {
-        let mut real = if seed % 4 == 0 { Real::naming() } else { Real::new() };
-        let walked = check_walk(seed, &mut real);
+        let walked = check_walk(seed, &mut Real::new());
         walked.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     }
 }

@@ -1,6 +1,6 @@
 //! What the process itself places, so that the watcher does not tell it what it knows.
 //!
-//! The watcher hears a placement like what a person does. A bootstrap would look
+//! A placement is a rename, and the watcher hears it like one of a person. A bootstrap would look
 //! once more at each of its files. So what is about to be placed is noted here with its stamp, and
 //! what the watcher finds there with the very same stamp is an echo. Whatever went away again is
 //! none any more, and what was missed makes all of them doubtful.
@@ -57,7 +57,7 @@ impl Echoes {
         self.placed().clear();
     }
 
-    /// Whether a file that came is the one that was placed, as it was placed.
+    /// Whether a file that came by a rename is the one that was placed, as it was placed.
     pub fn take(&self, local: &str, now: impl FnOnce() -> Option<Stamp>) -> bool {
         let placed = self.placed().remove(local).filter(|(_, at)| at.elapsed() < FRESH);
         placed.is_some_and(|(placed, _)| now().is_some_and(|now| now.is_but_moved(&placed)))

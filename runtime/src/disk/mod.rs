@@ -148,9 +148,9 @@ impl Disk {
             }
             DiskOp::Scan { dir } => self.tree.scan(dir.as_ref()).map(Answer::Scanned),
             DiskOp::Place { path, blob, expect, keep, writable } => {
-                self.stage.ready(blob, writable).and_then(|ready| match expect {
-                    None => self.place(&path, ready),
-                    Some(expect) => self.replace(call, &path, ready, expect, keep),
+                self.stage.make_ready(blob, writable).and_then(|stamp| match expect {
+                    None => self.place(&path, blob, stamp),
+                    Some(expect) => self.replace(call, &path, blob, stamp, expect, keep),
                 })
             }
             DiskOp::Remove { path, expect, to } => self.remove(&path, expect, &to),

@@ -12,11 +12,6 @@ use landfall_core::hash::ContentHash;
 use super::fault;
 use super::tree::{look_at, stamp};
 
-/// The mode of a new file, before the user's mask.
-pub(super) fn new(writable: bool) -> u32 {
-    if writable { 0o666 } else { 0o444 }
-}
-
 /// Looks at a name in a directory. If what is there is known by its stamp, changes its mode.
 pub(super) fn look_and_set(
     dir: &Dir,

@@ -13,16 +13,16 @@ use std::io;
 use cap_std::fs::Dir;
 use landfall_core::effect::Aside;
 use landfall_core::event::Answer;
-use landfall_core::files::entry::Found;
+use landfall_core::files::entry::{Found, Stamp};
 use landfall_core::hash::ContentHash;
-use landfall_core::id::CallId;
+use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::Disk;
 use super::aside::{self, CONFLICTS};
-use super::stage::{Ready, Stage};
+use super::stage::Stage;
 use super::tree::{hash_at, in_the_way, is_nowhere, look_at, open_below, split, stamp};
 
 /// A directory that became empty may be removed between a walk and the rename that follows.
@@ -43,27 +43,32 @@ struct Exchange<'a> {
 }
 
 impl Disk {
-    pub(super) fn place(&self, path: &RemotePath, mut ready: Ready<'_>) -> io::Result<Answer> {
+    pub(super) fn place(
+        &self,
+        path: &RemotePath,
+        blob: BlobId,
+        before: Stamp,
+    ) -> io::Result<Answer> {
         let local = self.tree.local(path);
         let (dirs, name) = split(&local);
+        let staged = Stage::name(blob);
         for _ in 0..WALKS {
             let dir = match self.tree.open(dirs, true) {
                 Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
                 other => other?,
             };
-            self.tree.echoes.expect(&local, ready.stamp);
-            let put = ready.put(&dir, name);
-            if put.is_err() {
+            self.tree.echoes.expect(&local, before);
+            let renamed = rename(&self.stage.dir, &staged, &dir, name, RenameFlags::NOREPLACE);
+            if renamed.is_err() {
                 self.tree.echoes.forget(&local);
             }
-            match put {
+            match renamed {
                 Ok(()) if !self.tree.has(&dir, name)? => {
                     // The disk gave it a name of its own.
-                    let staged = Stage::name(ready.blob);
                     rename(&dir, name, &self.stage.dir, &staged, RenameFlags::NOREPLACE)?;
                     return Err(Errno::ILSEQ.into());
                 }
-                Ok(()) => return Ok(self.placed(&dir, name, &ready, None)),
+                Ok(()) => return Ok(self.placed(&dir, name, blob, before, None)),
                 // Another name of the file that is there.
                 Err(Errno::EXIST) if !self.tree.has(&dir, name)? => return Err(Errno::ILSEQ.into()),
                 Err(Errno::EXIST) => return Ok(Answer::Occupied(look_at(&dir, name, None)?)),
@@ -78,7 +83,8 @@ impl Disk {
         &self,
         call: CallId,
         path: &RemotePath,
-        mut ready: Ready<'_>,
+        blob: BlobId,
+        before: Stamp,
         expect: ContentHash,
         keep: bool,
     ) -> io::Result<Answer> {
@@ -96,12 +102,12 @@ impl Disk {
         if let Some(found) = in_the_way(&dir, name)? {
             return Ok(Answer::Occupied(found));
         }
-        let new = self.stage.hash(ready.blob)?;
-        let staged = Stage::name(ready.blob);
+        let new = self.stage.hash(blob)?;
+        let staged = Stage::name(blob);
         let at = format!("{new}-{}/{dirs}", of_call(call));
         let out = format!("out-{}/{dirs}", of_call(call));
         let swap = open_below(&self.tree.swap, &at, true)?;
-        ready.put(&swap, name)?;
+        rename(&self.stage.dir, &staged, &swap, name, RenameFlags::NOREPLACE)?;
         let exchange = Exchange { swap, at, out, dir: &dir, name, new, staged };
         if let Err(why) = self.exchange(&exchange) {
             self.back_to_stage(&exchange)?;
@@ -126,7 +132,7 @@ impl Disk {
         match settled {
             Ok(Ok(kept)) => {
                 prune(&self.tree.swap, &exchange.at);
-                Ok(self.placed(&dir, name, &ready, kept))
+                Ok(self.placed(&dir, name, blob, before, kept))
             }
             Ok(Err(odd)) => {
                 self.undo(&exchange)?;
@@ -180,12 +186,13 @@ impl Disk {
         &self,
         dir: &Dir,
         name: &str,
-        ready: &Ready<'_>,
+        blob: BlobId,
+        before: Stamp,
         kept: Option<ContentHash>,
     ) -> Answer {
-        self.stage.forget(ready.blob);
+        self.stage.forget(blob);
         let now = dir.symlink_metadata(name).map(|metadata| stamp(&metadata));
-        let stamp = now.ok().filter(|now| now.is_but_moved(&ready.stamp)).unwrap_or(ready.stamp);
+        let stamp = now.ok().filter(|now| now.is_but_moved(&before)).unwrap_or(before);
         Answer::Placed { stamp, kept }
     }
 

@@ -1,5 +1,5 @@
 //! Where bytes wait for their place: files below `.relay/stage`, on the mirror's file system,
-//! so that placing copies nothing.
+//! so that placing is a rename.
 //!
 //! Most files are small and wait for a moment only. What was fetched and is small therefore waits
 //! in memory, as long as there is room, and becomes a file when it is placed: so it is written on
@@ -8,18 +8,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
+use landfall_core::files::entry::Stamp;
 use landfall_core::hash::ContentHash;
 use landfall_core::id::BlobId;
+use rustix::fs::{Timespec, Timestamps};
 use sha2::{Digest, Sha256};
 
-use super::{mode, pulse};
-
-mod ready;
-
-pub(super) use ready::Ready;
+use super::{mode, pulse, tree};
 
 /// A blob of more bytes is a file.
 const SMALL: usize = 16 * 1024;
@@ -33,8 +31,6 @@ const ROOM: usize = 4 * 1024 * 1024;
 pub struct Stage {
     pub(super) dir: Dir,
     blobs: Mutex<Blobs>,
-    /// Whether files without a name can be made here. Tried when the first is wanted.
-    nameless: OnceLock<bool>,
 }
 
 /// The blobs of this run. Looked up by name only, so their order shows nowhere.
@@ -71,8 +67,7 @@ impl Stage {
 
     pub(super) fn open(control: &Dir) -> io::Result<Self> {
         control.create_dir_all(Self::DIR)?;
-        let dir = control.open_dir(Self::DIR)?;
-        Ok(Self { dir, blobs: Mutex::default(), nameless: OnceLock::new() })
+        Ok(Self { dir: control.open_dir(Self::DIR)?, blobs: Mutex::default() })
     }
 
     /// The name of its file.
@@ -85,14 +80,14 @@ impl Stage {
     pub fn begin(&self, blob: BlobId) -> io::Result<Staged<'_>> {
         let at = match self.has_room() {
             true => At::Memory(Vec::new()),
-            false => At::File(self.create(blob)?),
+            false => At::File(self.create(blob, true)?),
         };
         Ok(self.begun(blob, at))
     }
 
     /// Begins a blob that outlives this run.
     pub(crate) fn begin_file(&self, blob: BlobId) -> io::Result<Staged<'_>> {
-        Ok(self.begun(blob, At::File(self.create(blob)?)))
+        Ok(self.begun(blob, At::File(self.create(blob, true)?)))
     }
 
     /// Whether a small blob that is begun now waits in memory.
@@ -104,37 +99,38 @@ impl Stage {
         Staged { stage: self, blob, at, hasher: Sha256::new(), size: 0, finished: false }
     }
 
-    fn create(&self, blob: BlobId) -> io::Result<File> {
+    fn create(&self, blob: BlobId, writable: bool) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(mode::new(true));
+        options.write(true).create_new(true).mode(if writable { 0o666 } else { 0o444 });
         self.dir.open_with(Self::name(blob), &options)
     }
 
     /// Opens a finished blob for reading.
     pub fn read(&self, blob: BlobId) -> io::Result<File> {
-        self.write_out(blob)?;
+        self.write_out(blob, true)?;
         self.dir.open(Self::name(blob))
     }
 
-    /// Makes a file of a blob that waits in memory.
-    fn write_out(&self, blob: BlobId) -> io::Result<()> {
-        let Some(bytes) = self.blobs().take(blob) else { return Ok(()) };
+    /// Makes a file of a blob that waits in memory, and answers it.
+    fn write_out(&self, blob: BlobId, writable: bool) -> io::Result<Option<File>> {
+        let Some(bytes) = self.blobs().take(blob) else { return Ok(None) };
         let write = || {
-            let mut file = match self.create(blob) {
+            let mut file = match self.create(blob, writable) {
                 // Half of it, of a time when the disk was full.
                 Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {
                     self.dir.remove_file(Self::name(blob))?;
-                    self.create(blob)?
+                    self.create(blob, writable)?
                 }
                 other => other?,
             };
-            file.write_all(&bytes)
+            file.write_all(&bytes)?;
+            Ok(file)
         };
         let written = write();
         if written.is_err() {
             self.blobs().put(blob, bytes);
         }
-        written
+        written.map(Some)
     }
 
     /// Puts a finished blob in the place of another.
@@ -163,6 +159,30 @@ impl Stage {
         }
     }
 
+    /// Makes a finished blob a file with the mode that it is to be placed in. Answers its stamp.
+    ///
+    /// What is saved over it from now on gets a later time, so that the stamp proves something.
+    pub(super) fn make_ready(&self, blob: BlobId, writable: bool) -> io::Result<Stamp> {
+        let file = match self.write_out(blob, writable)? {
+            Some(file) => {
+                mode::set(&file, writable)?;
+                file
+            }
+            None => {
+                let file = self.read(blob)?;
+                let stamp = mode::set(&file, writable)?;
+                if stamp.mtime_ns < tree::file_clock_ns() {
+                    return Ok(stamp);
+                }
+                file
+            }
+        };
+        let before = Timespec { tv_sec: tree::file_clock_ns() / 1_000_000_000 - 1, tv_nsec: 0 };
+        let times = Timestamps { last_access: before, last_modification: before };
+        rustix::fs::futimens(&file, &times)?;
+        Ok(tree::stamp(&file.metadata()?))
+    }
+
     /// What a blob holds.
     pub(super) fn hash(&self, blob: BlobId) -> io::Result<ContentHash> {
         self.blobs().hashes.get(&blob).copied().ok_or_else(|| {
@@ -176,12 +196,6 @@ impl Stage {
         blobs.take(blob);
     }
 
-    /// As on a file system where every file has a name.
-    #[cfg(test)]
-    pub(super) fn name_all(&self) {
-        self.nameless.set(false).unwrap();
-    }
-
     /// Everything that is staged, wherever it waits.
     #[cfg(test)]
     pub(crate) fn held(&self) -> std::collections::BTreeMap<BlobId, ContentHash> {
@@ -191,13 +205,13 @@ impl Stage {
             let [run, unit, n, part] = numbers[..] else { panic!("{name}") };
             let unit = landfall_core::id::UnitId(unit as u16);
             let call = landfall_core::id::CallId { run: run as u32, unit, n };
-            let hash = super::tree::hash_at(&self.dir, &name).unwrap();
+            let hash = tree::hash_at(&self.dir, &name).unwrap();
             (BlobId { call, part: part as u32 }, hash)
         });
         let blobs = self.blobs();
         let in_memory = blobs.in_memory.iter();
         let in_memory =
-            in_memory.map(|(blob, bytes)| (*blob, super::hash_file(&bytes[..]).unwrap()));
+            in_memory.map(|(blob, bytes)| (*blob, tree::hash_file(&bytes[..]).unwrap()));
         files.chain(in_memory).collect()
     }
 
@@ -258,7 +272,7 @@ impl Write for Staged<'_> {
                 bytes.len()
             }
             At::Memory(held) => {
-                let mut file = self.stage.create(self.blob)?;
+                let mut file = self.stage.create(self.blob, true)?;
                 file.write_all(held)?;
                 self.at = At::File(file);
                 return self.write(bytes);
@@ -290,38 +304,35 @@ mod tests {
     use landfall_core::id::{CallId, UnitId};
     use std::io::Read;
 
-    pub(super) fn blob(part: u32) -> BlobId {
+    fn blob(part: u32) -> BlobId {
         BlobId { call: CallId { run: 1, unit: UnitId(0), n: 1 }, part }
     }
 
-    pub(super) struct Lab {
+    struct Lab {
         control: tempfile::TempDir,
-        pub stage: Stage,
+        stage: Stage,
     }
 
     impl Lab {
-        pub fn new() -> Self {
+        fn new() -> Self {
             let control = tempfile::tempdir().unwrap();
             let dir = Dir::open_ambient_dir(control.path(), cap_std::ambient_authority()).unwrap();
             Self { stage: Stage::open(&dir).unwrap(), control }
         }
 
-        pub fn put(&self, part: u32, bytes: &[u8]) {
+        fn put(&self, part: u32, bytes: &[u8]) {
             let mut staged = self.stage.begin(blob(part)).unwrap();
             bytes.chunks(1000).for_each(|bytes| staged.write_all(bytes).unwrap());
-            assert_eq!(
-                staged.finish(),
-                (super::super::hash_file(bytes).unwrap(), bytes.len() as u64)
-            );
+            assert_eq!(staged.finish(), (tree::hash_file(bytes).unwrap(), bytes.len() as u64));
         }
 
-        pub fn read(&self, part: u32) -> Vec<u8> {
+        fn read(&self, part: u32) -> Vec<u8> {
             let mut bytes = Vec::new();
             self.stage.read(blob(part)).unwrap().read_to_end(&mut bytes).unwrap();
             bytes
         }
 
-        pub fn files(&self) -> usize {
+        fn files(&self) -> usize {
             std::fs::read_dir(self.control.path().join(Stage::DIR)).unwrap().count()
         }
     }
@@ -336,7 +347,7 @@ mod tests {
         assert_eq!(lab.files(), 1);
         assert_eq!(lab.stage.held().len(), 3);
         assert_eq!((lab.read(0), lab.read(2)), (b"small".to_vec(), vec![b'x'; SMALL + 1]));
-        lab.read(1);
+        lab.stage.make_ready(blob(1), true).unwrap();
         assert_eq!((lab.files(), lab.stage.blobs().bytes), (3, 0));
         lab.stage.discard(blob(1)).unwrap();
         assert_eq!(lab.stage.held().len(), 2);
@@ -365,8 +376,9 @@ mod tests {
         // The disk refuses it.
         let in_the_way = lab.control.path().join(Stage::DIR).join(Stage::name(blob(0)));
         std::fs::create_dir(&in_the_way).unwrap();
-        lab.stage.read(blob(0)).unwrap_err();
+        lab.stage.make_ready(blob(0), true).unwrap_err();
         std::fs::remove_dir(&in_the_way).unwrap();
+        lab.stage.make_ready(blob(0), true).unwrap();
         assert_eq!(lab.read(0), b"all there is");
     }
 }

@@ -110,7 +110,7 @@ fn a_new_file_never_replaces_anything() {
         panic!("{outcome:?}")
     };
     assert_eq!((found, lab.read("/a").as_str()), (hash("mine"), "mine"));
-    assert_eq!(lab.disk.stage.held().len(), 1, "the blob is still staged");
+    assert_eq!(lab.control().len(), 1, "the blob is still staged");
 }
 
 #[test]

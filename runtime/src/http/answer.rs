@@ -21,11 +21,11 @@ use super::file::{FileObject, WholeFile};
 /// Listings and pages of the feed are never larger.
 const PAGE_MAX: u64 = 64 * 1024 * 1024;
 
-/// A body of no more than this that is there at once is parsed at a stretch, which is several times
-/// as fast, and for a file also where it is: to wake a thread takes longer.
+/// A body of no more than this that is there at once is taken as a whole and parsed at a stretch,
+/// which is several times as fast. A file is then parsed where it is: to wake a thread takes longer.
 const SMALL: u64 = 16 * 1024;
 
-/// The same for a page of a listing, of which only one is under way.
+/// The same for a page of a listing, of which a workspace has one under way.
 const SMALL_PAGE: u64 = 1024 * 1024;
 
 /// Names, revisions and cursors are never longer.

@@ -2,8 +2,8 @@
 //!
 //! The adapter never retries, redirects, paces or sleeps: the machine does all that. A body is
 //! parsed while it arrives, on a thread that may block, and content goes straight to the stage:
-//! of bodies and files of any size, some KiB are in memory. A small file that is here as a whole
-//! is parsed on the spot. What is sent comes from the stage in the same way, encoded on its way
+//! of bodies and files of any size, some KiB are in memory, and of a listing no more than a page
+//! of 1 MiB. A small file that is here as a whole is parsed on the spot. What is sent comes from the stage in the same way, encoded on its way
 //! out. When the machine has no credit left to give, the parser waits, the channel behind it
 //! fills, and the socket is not read any more.
 

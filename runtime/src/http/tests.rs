@@ -459,3 +459,38 @@ async fn a_page_of_a_listing_is_the_same_at_a_stretch_and_piece_by_piece() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_page_of_a_listing_comes_in_order_and_as_credit_allows() {
+    let paths: Vec<String> = (0..150).map(|n| format!("/f{n:03}")).collect();
+    let entry = |path: &String| format!(r#"{{"path":"{path}","type":"file"}}"#);
+    let entries: Vec<String> = paths.iter().map(entry).collect();
+    let text = format!(r#"{{"entries":[{}]}}"#, entries.join(","));
+    for text in [text.clone(), format!("{}{text}", " ".repeat(2_000_000))] {
+        let mut lab = Lab::new().await;
+        lab.http.ask(CALL, listing(), 2);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", text.len());
+        lab.serve(format!("{head}{text}").as_bytes()).await;
+        let mut parts = Vec::new();
+        for _ in 0..2 {
+            match lab.next().await {
+                Event::Part { part, .. } => parts.push(part),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(lab.events.try_recv().is_err(), "no more than what was granted");
+        lab.http.more(CALL, 1);
+        let (rest, outcome) = lab.rest().await;
+        parts.extend(rest);
+        assert_eq!(outcome, Outcome::Ok(Answer::Listed { next: None, total: None }));
+        let batches: Vec<Vec<String>> = parts
+            .into_iter()
+            .map(|part| match part {
+                Part::Entries(entries) => entries.into_iter().map(|entry| entry.path).collect(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [64, 64, 22]);
+        assert_eq!(batches.concat(), paths);
+    }
+}

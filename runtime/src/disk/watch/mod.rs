@@ -6,7 +6,7 @@
 //!
 //! | heard | hint |
 //! |---|---|
-//! | a file came, and we placed it just so | none |
+//! | a file came by a rename, and we placed it just so | none |
 //! | a file was made or written | `Written` |
 //! | a writer closed it | `Closed` |
 //! | it came by a rename | `Arrived` |
@@ -202,9 +202,8 @@ impl Ears {
         let local = join(dir, name);
         let is_dir = flags.contains(ReadFlags::ISDIR);
         let goes = ReadFlags::MOVED_FROM | ReadFlags::DELETE;
-        let comes = ReadFlags::CREATE | ReadFlags::MOVED_TO;
-        let is_another = flags.intersects(ReadFlags::CLOSE_WRITE | comes | goes);
-        if local == ignores::FILE && is_another {
+        let is_saved = flags.intersects(ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO | goes);
+        if local == ignores::FILE && is_saved {
             self.tree.ignores.read(&self.tree.root);
             self.arm_all_and_lose();
         }
@@ -217,10 +216,11 @@ impl Ears {
         }
         let hint = if flags.contains(ReadFlags::CLOSE_WRITE) {
             Hint::Closed(path)
-        } else if flags.intersects(comes) && self.is_echo(&local) {
-            self.echoed = true;
-            return;
         } else if flags.contains(ReadFlags::MOVED_TO) {
+            if self.is_echo(&local) {
+                self.echoed = true;
+                return;
+            }
             Hint::Arrived(path)
         } else if flags.intersects(goes) {
             self.tree.echoes.forget(&local);

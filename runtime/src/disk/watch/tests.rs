@@ -90,30 +90,21 @@ fn an_atomic_save_arrives_and_its_temporary_file_is_ignored() {
     assert_eq!(heard, expected);
 }
 
-/// A placement by the process itself.
-fn place(lab: &Lab, name: &str, part: u32) {
-    let call = CallId { run: 1, unit: UnitId(0), n: u64::from(part) };
-    let blob = BlobId { call, part };
-    let mut staged = lab.disk.stage.begin(blob).unwrap();
-    std::io::Write::write_all(&mut staged, b"theirs").unwrap();
-    staged.finish();
-    let op = DiskOp::Place { path: at(name), blob, expect: None, keep: false, writable: true };
-    let outcome = lab.disk.perform(call, op);
-    assert!(matches!(outcome, Outcome::Ok(Answer::Placed { .. })), "{outcome:?}");
-}
-
 #[test]
 fn what_the_process_places_is_no_news_but_what_becomes_of_it_is() {
-    no_news_of(&mut Lab::new(|_| ()));
-    // Where every file has a name, it comes by a rename.
     let mut lab = Lab::new(|_| ());
-    lab.disk.stage.name_all();
-    no_news_of(&mut lab);
-}
-
-fn no_news_of(lab: &mut Lab) {
+    let place = |lab: &Lab, name: &str, part: u32| {
+        let call = CallId { run: 1, unit: UnitId(0), n: u64::from(part) };
+        let blob = BlobId { call, part };
+        let mut staged = lab.disk.stage.begin(blob).unwrap();
+        std::io::Write::write_all(&mut staged, b"theirs").unwrap();
+        staged.finish();
+        let op = DiskOp::Place { path: at(name), blob, expect: None, keep: false, writable: true };
+        let outcome = lab.disk.perform(call, op);
+        assert!(matches!(outcome, Outcome::Ok(Answer::Placed { .. })), "{outcome:?}");
+    };
     // Nobody touches it.
-    place(lab, "a.md", 1);
+    place(&lab, "a.md", 1);
     lab.write("first", "x");
     let heard = lab.until(&Hint::Closed(at("first")));
     assert_eq!(heard, [Hint::Written(at("first")), Hint::Closed(at("first"))]);
@@ -121,7 +112,7 @@ fn no_news_of(lab: &mut Lab) {
     lab.write("a.md.tmp", "mine");
     fs::rename(lab.path("a.md.tmp"), lab.path("a.md")).unwrap();
     lab.until(&Hint::Arrived(at("a.md")));
-    place(lab, "b.md", 2);
+    place(&lab, "b.md", 2);
     fs::rename(lab.path("b.md"), lab.path("c.md")).unwrap();
     fs::rename(lab.path("c.md"), lab.path("b.md")).unwrap();
     lab.write("second", "x");
@@ -130,7 +121,7 @@ fn no_news_of(lab: &mut Lab) {
     assert!(last(Hint::Left(at("b.md"))).is_some(), "{heard:?}");
     assert!(last(Hint::Arrived(at("b.md"))) > last(Hint::Left(at("b.md"))), "{heard:?}");
     // A person is so fast that only their file is found.
-    place(lab, "d.md", 3);
+    place(&lab, "d.md", 3);
     lab.write("d.md.tmp", "mine");
     fs::rename(lab.path("d.md.tmp"), lab.path("d.md")).unwrap();
     lab.until(&Hint::Arrived(at("d.md")));
@@ -190,18 +181,6 @@ fn what_stays_here_is_not_heard_and_rules_may_change() {
     lab.write("last.md", "x");
     let heard = lab.until(&Hint::Closed(at("last.md")));
     assert_eq!(heard, [Hint::Written(at("last.md")), Hint::Closed(at("last.md"))]);
-}
-
-#[test]
-fn rules_that_the_process_places_count() {
-    for is_named in [false, true] {
-        let mut lab = Lab::new(|_| ());
-        if is_named {
-            lab.disk.stage.name_all();
-        }
-        place(&lab, ignores::FILE, 1);
-        lab.until(&Hint::Lost);
-    }
 }
 
 #[test]
