@@ -283,7 +283,7 @@ pub async fn mount(args: MountArgs) -> Result<u8, MountError> {
         sync_mode: mode,
         interval_ms: args.interval.0,
     };
-    let mut file = Writer::new(&path, identity, args.credentials());
+    let mut file = Writer::new(&path, identity, args.credentials(), disk.strangers());
     // Rows may take a while, and what the last run told is not true any more.
     let starting = WorkspaceStatus { reason: "starting".into(), ..WorkspaceStatus::default() };
     file.tell(&starting, Instant::now());

@@ -33,6 +33,7 @@ pub mod resolve;
 mod root;
 mod scan;
 mod stage;
+pub mod strangers;
 mod tree;
 pub mod undo;
 mod watch;
@@ -45,6 +46,7 @@ pub(crate) use ignores::stays_here;
 use pulse::Waiting;
 use root::Home;
 pub use stage::{Stage, Staged};
+use strangers::Strangers;
 pub use tree::hash_file;
 use tree::{SWAP, Tree};
 use watch::Later;
@@ -65,15 +67,20 @@ pub struct Disk {
 impl Disk {
     /// Opens a root that exists. `base` is the remote directory that it mirrors.
     pub fn open(root: &Path, base: &str) -> io::Result<Self> {
-        Self::open_with(root, base, Ignores::none())
+        Self::open_with(root, base, Ignores::none(), Strangers::none())
     }
 
     /// The same for a mirror that is written here: what is to stay here is left out of scans.
     pub fn open_two_way(root: &Path, base: &str) -> io::Result<Self> {
-        Self::open_with(root, base, Ignores::built_in())
+        Self::open_with(root, base, Ignores::built_in(), Strangers::kept())
     }
 
-    fn open_with(root: &Path, base: &str, ignores: Ignores) -> io::Result<Self> {
+    fn open_with(
+        root: &Path,
+        base: &str,
+        ignores: Ignores,
+        strangers: Strangers,
+    ) -> io::Result<Self> {
         let home = Home { path: root.to_owned() };
         let root = Dir::open_ambient_dir(root, ambient_authority())?;
         root.create_dir_all(CONTROL_DIR)?;
@@ -90,6 +97,7 @@ impl Disk {
                 swap,
                 base,
                 ignores,
+                strangers,
                 echoes: Echoes::default(),
                 folding,
             }),
@@ -110,6 +118,11 @@ impl Disk {
     /// are read and everything is as it was, nothing is heard.
     pub fn watch_later(&self, unit: UnitId, events: UnboundedSender<Event>) {
         self.later.wait(unit, events);
+    }
+
+    /// What stays here for its name. It goes on being kept up to date.
+    pub fn strangers(&self) -> Strangers {
+        self.tree.strangers.clone()
     }
 
     /// The name of a remote path's file, below the root.

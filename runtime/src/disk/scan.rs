@@ -1,5 +1,6 @@
 //! Reading a directory: names and stamps, and nothing is opened.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use landfall_core::files::entry::{Odd, Seen, Stamp};
@@ -8,6 +9,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 
 use super::names;
 use super::pulse::beat;
+use super::strangers::Strangers;
 use super::tree::{Tree, is_nowhere, join};
 
 impl Tree {
@@ -26,22 +28,31 @@ impl Tree {
         let above = dir.map_or(self.base.as_str(), RemotePath::as_str);
         let ignores = self.ignores.below(&local);
         let mut entries = Vec::new();
+        let mut strangers = BTreeSet::new();
         // It is held as a path alone, which can not be read.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let readable = openat(&open, ".", flags, Mode::empty())?;
         for entry in Dir::new(readable)? {
             let entry = entry?;
             beat();
-            let Ok(name) = entry.file_name().to_str() else { continue };
-            if matches!(name, "." | "..") {
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
                 continue;
             }
-            let Ok(path) = RemotePath::parse(&format!("{above}/{name}")) else { continue };
-            let here = join(&local, name);
             let is_dir = entry.file_type() == FileType::Directory;
+            let name = entry.file_name().to_string_lossy();
+            let here = join(&local, &name);
+            let path = match Strangers::judge(above, entry.file_name().to_bytes()) {
+                Ok(path) => path,
+                Err(stranger) => {
+                    if !ignores.is_ignored(&here, is_dir) {
+                        strangers.extend(stranger);
+                    }
+                    continue;
+                }
+            };
             // The second: the file of this name is here under its short one.
-            let is_short =
-                !names::may_be_ours(name) || names::must_shorten(name) && self.local(&path) != here;
+            let is_short = !names::may_be_ours(&name)
+                || names::must_shorten(&name) && self.local(&path) != here;
             if is_short || ignores.is_ignored(&here, is_dir) {
                 if !stays_home(&here) {
                     entries.push((path, Seen::Kept));
@@ -60,6 +71,10 @@ impl Tree {
             };
             entries.push((path, seen));
         }
+        self.strangers.found(&local, strangers, |name| {
+            let stat = statat(&open, name, AtFlags::SYMLINK_NOFOLLOW);
+            stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+        });
         Ok(entries)
     }
 }

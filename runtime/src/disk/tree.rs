@@ -17,6 +17,7 @@ use super::echoes::Echoes;
 use super::fold::Folding;
 use super::ignores::Ignores;
 use super::pulse::beat;
+use super::strangers::Strangers;
 use super::{fault, mode, names};
 
 /// Where exchanges happen, below the control directory.
@@ -36,6 +37,8 @@ pub(super) struct Tree {
     pub base: String,
     /// What stays here.
     pub ignores: Ignores,
+    /// What can not leave, for its name.
+    pub strangers: Strangers,
     /// What the watcher need not tell.
     pub echoes: Echoes,
     /// Whether its file system takes names for one that are not the same.

@@ -19,6 +19,7 @@ use super::conflicts;
 use super::public::{Before, OPTIONAL, Public, Source};
 use super::{FILE, SCHEMA};
 use crate::clock;
+use crate::disk::strangers::{Strangers, Told};
 use crate::expiry::{Credentials, Expiry};
 
 /// A status file that is larger is not read. With all its files listed in it, as other clients
@@ -86,6 +87,9 @@ pub struct StatusFile {
     /// What the credentials said of their time.
     #[serde(default)]
     pub credentials: Option<Expiry>,
+    /// What stays there for its name.
+    #[serde(default)]
+    pub strangers: Told,
     /// The process that wrote it, while it ran.
     #[serde(default)]
     pub daemon: Option<DaemonKey>,
@@ -122,6 +126,7 @@ pub struct Writer {
     control: PathBuf,
     identity: Identity,
     credentials: Credentials,
+    strangers: Strangers,
     before: Before,
     unknown: Map<String, Value>,
     conflicts: Option<Counted>,
@@ -145,14 +150,19 @@ struct Written {
 }
 
 /// What is worth a write as soon as it changes.
-type Facts = (WorkspaceStatus, Option<Expiry>, bool);
+type Facts = (WorkspaceStatus, Option<Expiry>, bool, Told);
 
 /// What is worth one now and then.
 type Words = (String, Vec<String>, [Option<Wall>; 4]);
 
 impl Writer {
     /// A writer for the mirror at `root`. What others left in the file is read once, here.
-    pub fn new(root: &Path, identity: Identity, credentials: Credentials) -> Self {
+    pub fn new(
+        root: &Path,
+        identity: Identity,
+        credentials: Credentials,
+        strangers: Strangers,
+    ) -> Self {
         let control = root.join(CONTROL_DIR);
         let path = control.join(FILE);
         let mut unknown = read_keys(&path).unwrap_or_default();
@@ -164,14 +174,25 @@ impl Writer {
             unknown.clear();
         }
         let (conflicts, written) = (None, None);
-        Self { path, control, identity, credentials, before, unknown, conflicts, written }
+        Self {
+            path,
+            control,
+            identity,
+            credentials,
+            strangers,
+            before,
+            unknown,
+            conflicts,
+            written,
+        }
     }
 
     /// Writes what is new, as often as that is worth it.
     pub fn tell(&mut self, status: &WorkspaceStatus, now: Instant) {
         let wall = clock::now().wall;
         let expiry = self.credentials.expiry();
-        let facts = (facts(status), expiry, expiry.is_some_and(|expiry| expiry.is_over(wall)));
+        let is_over = expiry.is_some_and(|expiry| expiry.is_over(wall));
+        let facts = (facts(status), expiry, is_over, self.strangers.told());
         let words = words(status);
         if let Some(written) = &self.written {
             let pace = if written.facts != facts {
@@ -223,7 +244,7 @@ impl Writer {
         let source = Source { identity, status, before, conflicts, expiry, daemon, now };
         let mut file = self.unknown.clone();
         file.extend(object(&Public::new(source)));
-        file.extend(own_keys(status, expiry));
+        file.extend(own_keys(status, expiry, &self.strangers.told()));
         let text = serde_json::to_string_pretty(&file).unwrap_or_default();
         let temp = self.path.with_extension("json.new");
         let written = fs::write(&temp, &text).and_then(|()| fs::rename(&temp, &self.path));
@@ -233,12 +254,17 @@ impl Writer {
     }
 }
 
-fn own_keys(status: &WorkspaceStatus, expiry: Option<Expiry>) -> Map<String, Value> {
+fn own_keys(
+    status: &WorkspaceStatus,
+    expiry: Option<Expiry>,
+    strangers: &Told,
+) -> Map<String, Value> {
     // What only says when this was written is of no use to a reader.
     let status = WorkspaceStatus { next_wake: None, ..status.clone() };
     let mut keys = Map::new();
     keys.insert("schema".into(), SCHEMA.into());
     keys.insert("credentials".into(), serde_json::to_value(expiry).unwrap_or_default());
+    keys.insert("strangers".into(), serde_json::to_value(strangers).unwrap_or_default());
     keys.insert("landfall".into(), serde_json::to_value(status).unwrap_or_default());
     keys
 }
@@ -249,7 +275,7 @@ fn keys(identity: &Identity, status: WorkspaceStatus, before: &Before) -> Map<St
     let (status, conflicts, expiry, daemon) = (&status, 0, None, None);
     let source = Source { identity, status, before, conflicts, expiry, daemon, now };
     let mut keys = object(&Public::new(source));
-    keys.extend(own_keys(status, None));
+    keys.extend(own_keys(status, None, &Told::default()));
     keys
 }
 
@@ -307,7 +333,7 @@ mod tests {
         }
 
         fn writer(&self) -> Writer {
-            Writer::new(self.0.path(), identity(), Credentials::Given(None))
+            Writer::new(self.0.path(), identity(), Credentials::Given(None), Strangers::none())
         }
 
         fn json(&self) -> Value {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::file::{Identity, StatusFile};
 use super::public::{Before, Public, Source};
 use super::{SCHEMA, rfc3339};
+use crate::disk::strangers::Stranger;
 use crate::expiry::Expiry;
 use crate::store::{self, StoreError};
 
@@ -107,6 +108,12 @@ pub struct Report {
     pub refused_names: u64,
     /// The first 20 of them, and why.
     pub refused: Vec<SetAside>,
+    /// Names here that the server can not have, and that stay here.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub stranger_names: usize,
+    /// The first 20 of them, and why. Absent without any, as their number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strangers: Vec<SetAside>,
     /// Brakes that are on, by name.
     pub brakes: Vec<String>,
     /// The same with their evidence, and the safe ways on.
@@ -161,6 +168,7 @@ impl Report {
         let identity = identity(&seen);
         let (before, expiry) =
             file.map_or((Before::default(), None), |file| (file.before.clone(), file.credentials));
+        let strangers = file.map(|file| file.strangers.clone()).unwrap_or_default();
         let told = file.and_then(|file| file.landfall.as_ref());
         let status = told.cloned().unwrap_or_else(|| WorkspaceStatus {
             complete: stored.complete,
@@ -206,6 +214,12 @@ impl Report {
             local_only: status.local_only,
             refused_names: status.refused_names,
             refused: named(&status.refused),
+            stranger_names: strangers.count,
+            strangers: strangers
+                .first
+                .into_iter()
+                .map(|Stranger { path, why }| SetAside { path, why })
+                .collect(),
             brakes: status.brakes.iter().map(|brake| brake.name().into()).collect(),
             halts: halts.collect(),
             waits: if running { status.waits } else { Vec::new() },
@@ -241,6 +255,7 @@ impl Report {
         for (n, what) in [
             (self.local_only, "local edits stay in place"),
             (self.refused_names, "names from the server can not be placed"),
+            (self.stranger_names as u64, "names here can not be on the server; rename them"),
             (self.public.denied_paths(), "files may not be read with these credentials"),
             (self.public.pending_conflicts(), copies),
             (self.public.pending_writeback(), "changes are on their way to the server"),
@@ -263,11 +278,18 @@ impl Report {
         for SetAside { path, why } in &self.refused {
             text += &format!("refused: `{path}`: {why}\n");
         }
+        for SetAside { path, why } in &self.strangers {
+            text += &format!("stays here: `{path}`: {why}\n");
+        }
         for wait in &self.waits {
             text += &format!("waits for: {wait}\n");
         }
         text
     }
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 fn named(list: &[(String, String)]) -> Vec<SetAside> {

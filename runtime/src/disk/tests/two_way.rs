@@ -74,3 +74,37 @@ fn a_long_name_that_a_person_made_is_kept_and_one_of_the_server_is_shortened() {
     lab.place(&format!("/{dir}/b.md"), "b", None, false);
     assert_eq!(lab.read(&format!("/{dir}/b.md")), "b");
 }
+
+#[test]
+fn names_that_can_not_travel_are_known_as_long_as_they_are_there() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::open_two_way(dir.path(), "/").unwrap();
+    let no_text = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+    fs::create_dir_all(dir.path().join("docs/build")).unwrap();
+    fs::write(dir.path().join(".landfallignore"), "build/\n").unwrap();
+    for name in ["docs/a\\b.md", "docs/fine.md", "docs/build/x\\y", "~tmp\\z.swp"] {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    fs::write(dir.path().join("docs").join(no_text), "x").unwrap();
+    let scan = |path: Option<&str>| {
+        let dir = path.map(remote);
+        let outcome = disk.perform(CALL, DiskOp::Scan { dir });
+        assert!(matches!(outcome, Outcome::Ok(Answer::Scanned(_))), "{outcome:?}");
+        let told = disk.strangers().told();
+        assert_eq!(told.count, told.first.len());
+        told.first.into_iter().map(|stranger| (stranger.path, stranger.why)).collect::<Vec<_>>()
+    };
+    let said = |path: &str, why: &str| (path.to_owned(), why.to_owned());
+    assert_eq!(scan(None), []);
+    let both = [
+        said("docs/a\\b.md", "it has a backslash"),
+        said("docs/caf\u{fffd}.txt", "it is not UTF-8"),
+    ];
+    assert_eq!(scan(Some("/docs")), both);
+    assert_eq!(scan(None), both);
+    fs::rename(dir.path().join("docs/a\\b.md"), dir.path().join("docs/a-b.md")).unwrap();
+    assert_eq!(scan(Some("/docs")), both[1..]);
+    fs::remove_dir_all(dir.path().join("docs")).unwrap();
+    assert_eq!(scan(None), []);
+}

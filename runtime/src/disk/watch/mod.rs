@@ -33,7 +33,8 @@ use rustix::io::Errno;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::ignores;
-use super::tree::{Tree, join, stamp};
+use super::strangers::Strangers;
+use super::tree::{Tree, join, split, stamp};
 use watches::{Unwatched, Watches};
 
 mod later;
@@ -207,10 +208,19 @@ impl Ears {
             self.tree.ignores.read(&self.tree.root);
             self.arm_all_and_lose();
         }
-        let Some(path) = self.tree.remote(&local) else { return };
         if self.tree.ignores.is_ignored(&local, is_dir) {
             return;
         }
+        let Some(path) = self.tree.remote(&local) else {
+            if let Err(Some(stranger)) = Strangers::judge("", name.as_bytes()) {
+                let (dir, _) = split(&local);
+                match flags.intersects(goes) {
+                    true => self.tree.strangers.went(dir, &stranger),
+                    false => self.tree.strangers.came(dir, stranger),
+                }
+            }
+            return;
+        };
         if is_dir {
             return self.take_dir(&local, path, *flags);
         }

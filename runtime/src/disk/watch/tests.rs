@@ -184,6 +184,19 @@ fn what_stays_here_is_not_heard_and_rules_may_change() {
 }
 
 #[test]
+fn a_name_that_can_not_travel_is_told_until_it_goes() {
+    let mut lab = Lab::new(|root| fs::create_dir(root.join("docs")).unwrap());
+    let told = |lab: &Lab| lab.disk.strangers().told().first;
+    lab.write("docs/a\\b.md", "x");
+    lab.write("first.md", "x");
+    lab.until(&Hint::Closed(at("first.md")));
+    assert_eq!(told(&lab).iter().map(|it| it.path.as_str()).collect::<Vec<_>>(), ["docs/a\\b.md"]);
+    fs::rename(lab.path("docs/a\\b.md"), lab.path("docs/a-b.md")).unwrap();
+    lab.until(&Hint::Arrived(at("docs/a-b.md")));
+    assert_eq!(told(&lab), []);
+}
+
+#[test]
 fn a_root_that_goes_is_something_missed() {
     let outer = tempfile::tempdir().unwrap();
     let root = outer.path().join("root");

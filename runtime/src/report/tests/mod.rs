@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::file::{Identity, StatusFile};
 use super::judge::{Report, Seen, Stored};
+use crate::disk::strangers::{Stranger, Told};
 use crate::exit;
 use crate::expiry::Expiry;
 
@@ -58,6 +59,7 @@ impl Case {
             identity,
             landfall: Some(status),
             credentials: None,
+            strangers: Default::default(),
             daemon,
             before: Default::default(),
         };

@@ -231,3 +231,22 @@ fn without_a_status_file_the_database_and_the_marker_say_what_they_know() {
         assert!(case.report().reason.contains("`max-delete`"));
     }
 }
+
+#[test]
+fn names_here_that_the_server_can_not_have() {
+    // Must show: all is well otherwise, exit code 0; how many names there are, each with what is
+    // wrong with it, and what to do.
+    let stranger = |path: &str, why: &str| Stranger { path: path.into(), why: why.into() };
+    let case = Case::told(in_step()).with(|case| {
+        case.file.as_mut().unwrap().strangers = Told {
+            count: 2,
+            first: vec![
+                stranger("docs/a\\b.md", "it has a backslash"),
+                stranger("caf\u{fffd}.txt", "it is not UTF-8"),
+            ],
+        };
+    });
+    assert_eq!(case.decided(), (Verdict::Ok, 0, "ready".into()));
+    assert_eq!(case.json()["stranger_names"], 2);
+    insta::assert_snapshot!("strangers", case.text());
+}
