@@ -111,14 +111,16 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Records each seed and replays its events into fresh machines. Only the replay is
-    /// measured: recording, and the letting go of what was recorded, are not.
+    /// Records each seed of the standard scenario and replays its events into fresh machines. Only
+    /// the replay is measured: recording, and the letting go of what was recorded, are not.
     pub fn run(seeds: std::ops::Range<u64>) -> Self {
         let mut bench = Self::default();
         let mut effects = Vec::new();
         for seed in seeds {
             let mut lives: Vec<(Machine, Vec<(Now, Event)>)> = Vec::new();
-            for line in run(&Recipe { trace: true, ..Recipe::of(seed) }).recorded {
+            let mut recipe = Recipe { trace: true, ..Recipe::of(seed) };
+            recipe.options.two_way = false;
+            for line in run(&recipe).recorded {
                 match line {
                     Line::Header { config, .. } => lives.push((Machine::new(config), Vec::new())),
                     Line::Step { tick, wall, event, .. } => {

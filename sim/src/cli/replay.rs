@@ -18,7 +18,8 @@ pub struct Args {
     /// The trace.
     #[arg(required_unless_present = "bench")]
     file: Option<PathBuf>,
-    /// Replay the events of the first N seeds instead, and measure steps per CPU second.
+    /// Replay the events of the first N seeds of the standard scenario instead, and measure steps
+    /// per CPU second.
     #[arg(long, value_name = "N", conflicts_with = "file")]
     bench: Option<u64>,
 }
