@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::decision::Doubtful;
-use crate::files::entry::{Hold, Ordinal, Proof, Remote, Version};
+use crate::files::entry::{Hold, Ordinal, Past, Proof, Remote, Version};
 use crate::hash::ContentHash;
 use crate::id::{BlobId, CommandId, EventId, OpId, Revision, UnitId};
 use crate::path::RemotePath;
@@ -311,7 +311,7 @@ pub struct EntryRow {
     /// Versions that the server had before the one that is known, oldest first, where some of
     /// them were ours: news of them are old. `None` where it had nothing, until that was told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lineage: Vec<Option<Revision>>,
+    pub lineage: Vec<Option<Past>>,
     /// If it is missing here, that is not because a person deleted it: a power cut took it, or it
     /// was moved away by us.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]

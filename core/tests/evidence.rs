@@ -5,6 +5,7 @@ use lab::*;
 use landfall_core::config::{MaxDelete, WorkspaceConfig};
 use landfall_core::event::{Answer, Event, Outcome, Part};
 use landfall_core::time::Ms;
+use landfall_core::wire::TreeEntry;
 
 #[test]
 fn the_brake_on_deletes_holds_after_a_restart() {
@@ -430,5 +431,37 @@ fn what_a_feed_told_of_its_past_is_forgotten_with_it() {
     lab.quiet_feed();
     lab.wait(Ms::secs(3));
     assert_eq!(lab.sent("read"), 0, "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+/// A server that is restored from a backup counts on from there. A number that it had given to what
+/// was written here is given again, to other bytes, and that is no news of what it had before.
+#[test]
+fn a_number_that_a_restored_server_gives_again_is_another_version() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    for (n, base, revision) in [(9, "rev_1", "rev_2"), (10, "rev_2", "rev_3")] {
+        lab.saves("/a", n);
+        lab.wait(Ms(200));
+        lab.wrote(&format!("bulk /a v{n} if {base}"), &[("/a", revision)]);
+        lab.wait(Ms::secs(3));
+    }
+    let lost_and_listed = |lab: &mut Lab, entry: TreeEntry| {
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(40));
+        lab.answer("events", refused(410, "gone", ""));
+        lab.answer("tip", tip(40));
+        lab.page(&[entry], None, Some(1));
+    };
+    // A listing that lags tells what was written here before.
+    let before = TreeEntry { content_hash: Some(hash(9).to_string()), ..listed("/a", 2) };
+    lost_and_listed(&mut lab, before);
+    lab.quiet_feed();
+    lab.wait(Ms::secs(3));
+    assert_eq!((lab.sent("read"), lab.disk["/a"]), (0, hash(10)), "{}", lab.story);
+    lost_and_listed(&mut lab, listed("/a", 2));
+    lab.read("/a", 2);
+    lab.quiet_feed();
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.disk["/a"], hash(2), "{}", lab.story);
     assert!(lab.status().in_step, "{}", lab.story);
 }

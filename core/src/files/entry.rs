@@ -35,7 +35,7 @@ pub struct Entry {
     /// The first complete traversal that left it out, if none has seen it since.
     pub missed: Option<u32>,
     /// See [`EntryRow::lineage`].
-    pub lineage: Vec<Option<Revision>>,
+    pub lineage: Vec<Option<Past>>,
     /// See [`EntryRow::astray`].
     pub astray: bool,
 }
@@ -47,6 +47,43 @@ pub struct Version {
     pub revision: Revision,
     /// Its bytes.
     pub hash: ContentHash,
+}
+
+/// A version that the server had. Its number alone does not say which one that was: a server that
+/// was restored from a backup gives its numbers again, to other bytes.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(from = "PastRow")]
+pub struct Past {
+    /// The server's name for it.
+    pub revision: Revision,
+    /// Its bytes, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<ContentHash>,
+}
+
+/// As it is stored, and as it was before the bytes were.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PastRow {
+    Revision(Revision),
+    Version { revision: Revision, hash: Option<ContentHash> },
+}
+
+impl From<PastRow> for Past {
+    fn from(row: PastRow) -> Self {
+        match row {
+            PastRow::Revision(revision) => Self { revision, hash: None },
+            PastRow::Version { revision, hash } => Self { revision, hash },
+        }
+    }
+}
+
+impl Past {
+    /// Whether that is what the server has.
+    fn is(&self, remote: &Remote) -> bool {
+        let Remote::File { revision, hash, .. } = remote else { return false };
+        self.revision == *revision && (self.hash == *hash || self.hash.is_none() || hash.is_none())
+    }
 }
 
 /// What is at the path on the disk.
@@ -311,12 +348,23 @@ impl Entry {
     /// Whether the server is known to have had this file before what it has.
     pub fn had(&self, remote: &Remote) -> bool {
         let Some((_, before)) = self.lineage.split_last() else { return false };
-        remote.revision().is_some_and(|old| before.iter().flatten().any(|known| known == old))
+        before.iter().flatten().any(|past| past.is(remote))
+    }
+
+    /// Where in the lineage this is, if it is in it.
+    pub fn place_of(&self, remote: &Remote) -> Option<usize> {
+        self.lineage.iter().position(|past| match past {
+            Some(past) => past.is(remote),
+            None => remote.revision().is_none(),
+        })
     }
 
     /// Whether what the server has is what we made it have.
     pub fn is_ours(&self) -> bool {
-        self.lineage.last().is_some_and(|last| last.as_ref() == self.remote.revision())
+        self.lineage.last().is_some_and(|last| match last {
+            Some(past) => past.is(&self.remote),
+            None => self.remote.revision().is_none(),
+        })
     }
 
     /// Whether what is known of the server is of a past that the feed tells since this point, if
@@ -440,5 +488,19 @@ impl fmt::Display for Unsent {
             Unsent::TooLarge => "it is larger than what may be sent",
             Unsent::GivenUp => "it was given up",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_past_of_before_hashes_were_kept_is_read() {
+        let past: Past = serde_json::from_str(r#""rev_7""#).unwrap();
+        assert_eq!(past, Past { revision: Revision("rev_7".into()), hash: None });
+        let past = Past { hash: Some(ContentHash([7; 32])), ..past };
+        let text = serde_json::to_string(&past).unwrap();
+        assert_eq!(serde_json::from_str::<Past>(&text).unwrap(), past);
     }
 }

@@ -28,7 +28,7 @@ use crate::row::{Of, Value};
 use crate::time::{Ms, StoredDeadline, Tick};
 use crate::timers::Why;
 use denied::Denied;
-use entry::{Doing, Entry, Hold, Local, Ordinal, Remote};
+use entry::{Doing, Entry, Hold, Local, Ordinal, Past, Remote};
 use hints::Hints;
 use plan::{Action, Rule, SyncMode, plan};
 use push::Pushes;
@@ -232,14 +232,11 @@ impl Files {
     /// The feed told something. What the server had before the version that is known is old news,
     /// however late it comes.
     pub fn told(&mut self, cx: &mut Cx<'_>, path: &RemotePath, remote: Remote) -> bool {
-        let line = self.slots.get(path).map(|slot| &slot.entry.lineage);
-        let Some(line) = line.filter(|line| !line.is_empty()) else {
-            return self.observe(cx, path, remote);
-        };
-        let last = line.len() - 1;
-        let revision = remote.revision().cloned();
-        let known = line.iter().position(|known| *known == revision);
-        let old = known.is_some_and(|at| at < last);
+        let entry = self.get(path).filter(|entry| !entry.lineage.is_empty());
+        let Some(entry) = entry else { return self.observe(cx, path, remote) };
+        let known = entry.place_of(&remote);
+        let old = known.is_some_and(|at| at + 1 < entry.lineage.len());
+        let is_delete = remote.revision().is_none();
         self.update(cx, path, |slot| {
             let line = &mut slot.entry.lineage;
             match known {
@@ -251,7 +248,7 @@ impl Files {
                         known.is_some() || n > at + 1
                     });
                 }
-                None if revision.is_none() => line.clear(),
+                None if is_delete => line.clear(),
                 // Somebody else's, newer or much older.
                 None => {}
             }
@@ -607,8 +604,8 @@ impl Files {
 const LINEAGE: usize = 8;
 
 /// Adds what the server has now to what it had before.
-fn remember(line: &mut Vec<Option<Revision>>, revision: Option<Revision>) {
-    line.push(revision);
+fn remember(line: &mut Vec<Option<Past>>, past: Option<Past>) {
+    line.push(past);
     let spare = line.len().saturating_sub(LINEAGE);
     line.drain(..spare);
 }

@@ -8,7 +8,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::entry::{Doing, Hold, Local, Ordinal, Remote, Unsent, Version};
+use super::entry::{Doing, Hold, Local, Ordinal, Past, Remote, Unsent, Version};
 use super::plan::{Action, plan};
 use super::slot::Disagreed;
 use super::{Files, Job, Standing, remember};
@@ -172,6 +172,10 @@ impl Files {
             // It was here, or its delete was a person's.
             entry.astray = false;
             let at = entry.remote.at().next().max(at);
+            let before = sent.base.clone().map(|revision| {
+                let base = entry.base.as_ref().filter(|base| base.revision == revision);
+                Past { hash: base.map(|base| base.hash), revision }
+            });
             let now = match (&revision, &sent.bytes) {
                 (Some(revision), Some(bytes)) => {
                     let (revision, hash) = (revision.clone(), bytes.hash);
@@ -192,10 +196,12 @@ impl Files {
                 || doubted
                 || entry.remote.at() == sent.since
             {
-                if sent.base.is_some() && entry.lineage.last() != Some(&sent.base) {
-                    remember(&mut entry.lineage, sent.base.clone());
+                let last = entry.lineage.last().map(|past| past.as_ref().map(|it| &it.revision));
+                if before.is_some() && last != Some(sent.base.as_ref()) {
+                    remember(&mut entry.lineage, before);
                 }
-                remember(&mut entry.lineage, revision);
+                let hash = sent.bytes.as_ref().map(|bytes| bytes.hash);
+                remember(&mut entry.lineage, revision.map(|revision| Past { revision, hash }));
                 entry.remote = now;
             }
             // Else something newer was told meanwhile. Were it older, this would be told yet.
