@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::file::{Identity, StatusFile};
 use super::public::{Before, Public, Source};
 use super::{SCHEMA, rfc3339};
-use crate::disk::strangers::Stranger;
+use crate::disk::strangers::{Stranger, Told};
 use crate::expiry::Expiry;
 use crate::store::{self, StoreError};
 
@@ -108,12 +108,9 @@ pub struct Report {
     pub refused_names: u64,
     /// The first 20 of them, and why.
     pub refused: Vec<SetAside>,
-    /// Names here that the server can not have, and that stay here.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub stranger_names: usize,
-    /// The first 20 of them, and why. Absent without any, as their number.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub strangers: Vec<SetAside>,
+    /// Names here that the server can not have, and that stay here: how many, and the first 20 with
+    /// what is wrong with them. As in the status file.
+    pub strangers: Told,
     /// Brakes that are on, by name.
     pub brakes: Vec<String>,
     /// The same with their evidence, and the safe ways on.
@@ -214,12 +211,7 @@ impl Report {
             local_only: status.local_only,
             refused_names: status.refused_names,
             refused: named(&status.refused),
-            stranger_names: strangers.count,
-            strangers: strangers
-                .first
-                .into_iter()
-                .map(|Stranger { path, why }| SetAside { path, why })
-                .collect(),
+            strangers,
             brakes: status.brakes.iter().map(|brake| brake.name().into()).collect(),
             halts: halts.collect(),
             waits: if running { status.waits } else { Vec::new() },
@@ -255,7 +247,7 @@ impl Report {
         for (n, what) in [
             (self.local_only, "local edits stay in place"),
             (self.refused_names, "names from the server can not be placed"),
-            (self.stranger_names as u64, "names here can not be on the server; rename them"),
+            (self.strangers.count as u64, "names here can not be on the server; rename them"),
             (self.public.denied_paths(), "files may not be read with these credentials"),
             (self.public.pending_conflicts(), copies),
             (self.public.pending_writeback(), "changes are on their way to the server"),
@@ -278,7 +270,7 @@ impl Report {
         for SetAside { path, why } in &self.refused {
             text += &format!("refused: `{path}`: {why}\n");
         }
-        for SetAside { path, why } in &self.strangers {
+        for Stranger { path, why } in &self.strangers.first {
             text += &format!("stays here: `{path}`: {why}\n");
         }
         for wait in &self.waits {
@@ -286,10 +278,6 @@ impl Report {
         }
         text
     }
-}
-
-fn is_zero(n: &usize) -> bool {
-    *n == 0
 }
 
 fn named(list: &[(String, String)]) -> Vec<SetAside> {

@@ -247,6 +247,6 @@ fn names_here_that_the_server_can_not_have() {
         };
     });
     assert_eq!(case.decided(), (Verdict::Ok, 0, "ready".into()));
-    assert_eq!(case.json()["stranger_names"], 2);
+    assert_eq!(case.json()["strangers"]["count"], 2);
     insta::assert_snapshot!("strangers", case.text());
 }
