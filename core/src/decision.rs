@@ -115,7 +115,7 @@ pub enum Decision {
     NothingToSend { path: RemotePath, command: CommandId },
     /// A person gave a dead letter up.
     Discarded { path: RemotePath, command: CommandId },
-    /// The server does not know any more what became of a write that it accepted.
+    /// The server does not say what became of a write that it accepted.
     ReceiptLost { path: RemotePath, op: OpId },
     /// A change of mode took no effect. Told once.
     WithoutModes { path: RemotePath },
@@ -379,7 +379,7 @@ impl fmt::Display for Decision {
                 write!(f, "the dead letter {command} of {path} was given up")
             }
             Decision::ReceiptLost { path, op } => {
-                write!(f, "the server does not know any more what became of {path} ({op})")
+                write!(f, "the server does not say what became of {path} ({op})")
             }
             Decision::WithoutModes { path } => {
                 write!(f, "this file system keeps no modes ({path} stays as it is)")

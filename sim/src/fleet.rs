@@ -66,7 +66,8 @@ impl Fleet {
     /// Who is not in step in time, or which oracle spoke.
     pub fn run(&self) -> Result<Morning, String> {
         let mut worlds: Vec<World> = (0..self.machines).map(world).collect();
-        let empty = Server::new(Shape { page: 50, bulk: true, totals: true, hashes: true });
+        let empty =
+            Server::new(Shape { page: 50, bulk: true, totals: true, hashes: true, receipts: true });
         let first = worlds.first_mut().ok_or("a fleet has a machine")?;
         let mut server = std::mem::replace(&mut first.server, empty);
         live(&mut worlds, &mut server, CLOSED)?;
@@ -116,6 +117,7 @@ fn world(seed: u64) -> World {
     options.files = if seed == 0 { 40 } else { 0 };
     (options.page, options.bulk, options.totals, options.hashes) = (50, true, true, true);
     (options.concurrency, options.per_second, options.latency) = (16, 2_000, Ms(200));
+    options.receipts = true;
     World::new(options, Story::default())
 }
 

@@ -51,6 +51,9 @@ pub struct Options {
     pub totals: bool,
     /// Whether the server says hashes in listings and events.
     pub hashes: bool,
+    /// Whether the server says what became of the writes that it accepted.
+    #[serde(default = "yes")]
+    pub receipts: bool,
     /// Whether names that differ only in case are one on the disk.
     pub folding: bool,
     /// Requests at once.
@@ -124,7 +127,8 @@ impl Options {
             bulk: rng.random_bool(0.5),
             totals: rng.random_bool(0.8),
             hashes: rng.random_bool(0.8),
-            // Drawn by itself, so that it moves nothing else.
+            // Drawn by themselves, so that they move nothing else.
+            receipts: !mix(seed ^ 0x4ec3).is_multiple_of(8),
             folding: mix(seed ^ 0xf01d).is_multiple_of(4),
             concurrency: rng.random_range(1..17),
             per_second: *pick(&mut rng, &[5, 20, 100, 2_000]),
@@ -175,6 +179,10 @@ fn is_two_way(seed: u64) -> bool {
     mix(seed ^ 0x2a11) & 1 == 0
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn no_rates() -> [u32; KINDS] {
     [0; KINDS]
 }
@@ -218,8 +226,8 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  bulk reads: {}, totals: {}, hashes: {}, a disk that folds case: {}, both ways: {}",
-            self.bulk, self.totals, self.hashes, self.folding, self.two_way
+            "  bulk reads: {}, totals: {}, hashes: {}, receipts: {}, a disk that folds case: {}, both ways: {}",
+            self.bulk, self.totals, self.hashes, self.receipts, self.folding, self.two_way
         )?;
         f.write_str("  faults, in parts per million of their addresses:")?;
         let mut none = true;

@@ -45,12 +45,12 @@ impl Writeback {
             print.plain(paths);
         });
         print.any_order(asked, |print, (call, _)| print.call(*call));
-        for (command, Receipt { row, due, polls, unknown }) in receipts {
+        for (command, Receipt { row, due, polls, silent }) in receipts {
             let under_way = asked.values().any(|asked| asked == command);
             print.plain(&(&row.path, &row.op, polls, under_way));
             staged(print, row.bytes.as_ref());
             print.until(*due);
-            print.maybe(*unknown, Print::since);
+            print.maybe(*silent, Print::since);
         }
         for (command, letter) in letters {
             let waits = again.contains(command);

@@ -22,8 +22,9 @@ const PATIENCE: Ms = Ms::secs(30);
 /// Between two questions about one operation.
 const AGAIN: Backoff = Backoff { base: Ms(500), cap: Ms::secs(30) };
 
-/// A server that does not know an operation for so long has forgotten it.
-const FORGOTTEN: Ms = Ms::mins(10);
+/// A server that does not say for so long what became of a write will not say it: it has forgotten
+/// the operation, or does not let us ask.
+const SILENT: Ms = Ms::mins(10);
 
 /// A write that the server works on.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,13 +33,13 @@ pub(super) struct Receipt {
     /// When it is asked for next, unless it is being asked for.
     pub due: Tick,
     pub polls: u32,
-    /// Since when the server does not know it.
-    pub unknown: Option<Tick>,
+    /// Since when the server does not say.
+    pub silent: Option<Tick>,
 }
 
 impl Receipt {
     pub fn new(row: ReceiptRow) -> Self {
-        Self { row, due: Tick(0), polls: 0, unknown: None }
+        Self { row, due: Tick(0), polls: 0, silent: None }
     }
 }
 
@@ -75,10 +76,10 @@ impl Writeback {
         let over = match outcome {
             Outcome::Ok(Answer::Op(OpState::Succeeded)) => None,
             Outcome::Ok(Answer::Op(OpState::Failed(said))) => Some(said),
-            // It may not know it yet.
-            Outcome::Failed { why: Fault::NotFound | Fault::Gone, .. } => {
-                let since = *receipt.unknown.get_or_insert(cx.now.tick);
-                if cx.now.tick - since < FORGOTTEN {
+            // It may not know it yet, or we may get the right to ask.
+            Outcome::Failed { why, .. } if is_no_answer(&why) => {
+                let since = *receipt.silent.get_or_insert(cx.now.tick);
+                if cx.now.tick - since < SILENT {
                     return;
                 }
                 let (path, op) = (receipt.row.path.clone(), receipt.row.op.clone());
@@ -86,7 +87,7 @@ impl Writeback {
                 None
             }
             Outcome::Ok(_) => {
-                receipt.unknown = None;
+                receipt.silent = None;
                 return;
             }
             Outcome::Failed { .. } => return,
@@ -99,4 +100,17 @@ impl Writeback {
             Some(said) => self.failed_there(cx, command, receipt.row, said),
         }
     }
+}
+
+/// Whether the server answered, and did not say what became of the write.
+fn is_no_answer(why: &Fault) -> bool {
+    matches!(
+        why,
+        Fault::NotFound
+            | Fault::Gone
+            | Fault::Forbidden
+            | Fault::BadRequest
+            | Fault::Rejected { .. }
+            | Fault::Status(_)
+    )
 }

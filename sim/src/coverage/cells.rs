@@ -175,7 +175,7 @@ pub fn is_possible(event: usize, outcome: usize) -> bool {
         16 => network || matches!(outcome, 8 | LATE),
         17 => network || matches!(outcome, 10 | 26..=28 | LATE),
         18 => network || matches!(outcome, 10 | 11 | 26 | LATE),
-        19 => network || matches!(outcome, 11 | LATE),
+        19 => network || matches!(outcome, 10 | 11 | LATE),
         _ => outcome == 1,
     }
 }

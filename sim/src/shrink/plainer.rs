@@ -43,9 +43,10 @@ pub(super) fn time(search: &mut Search, best: &mut Recipe) {
 
 /// One parameter after the other becomes what it is for most.
 pub(super) fn parameters(search: &mut Search, best: &mut Recipe) {
-    let plain: [fn(&mut Options); 8] = [
+    let plain: [fn(&mut Options); 9] = [
         |options| options.folding = false,
         |options| options.bulk = true,
+        |options| options.receipts = true,
         |options| options.totals = true,
         |options| options.hashes = true,
         |options| options.page = 50,

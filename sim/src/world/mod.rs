@@ -249,6 +249,7 @@ impl World {
             bulk: options.bulk,
             totals: options.totals,
             hashes: options.hashes,
+            receipts: options.receipts,
         });
         let mut world = Self {
             oracles: Oracles::new(&options),

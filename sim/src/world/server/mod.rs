@@ -39,6 +39,8 @@ pub struct Shape {
     pub totals: bool,
     /// Whether listings and events say hashes.
     pub hashes: bool,
+    /// Whether it says what became of the writes that it accepted.
+    pub receipts: bool,
 }
 
 /// A server, and what it has let out so far.

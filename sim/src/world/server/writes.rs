@@ -191,6 +191,9 @@ impl Server {
         plan: &mut Plan,
         wall: u64,
     ) -> Result<Reply, Refusal> {
+        if !self.shape.receipts {
+            return Err(Refusal::new(403, "forbidden", "missing required scope: ops:read"));
+        }
         match strikes(plan, Kind::OpUnknown, asked) {
             Some(bits) if bits & 1 == 0 => return Err(Refusal::not_found()),
             Some(_) => return Ok(Reply::answer(Answer::Op(OpState::Pending))),
