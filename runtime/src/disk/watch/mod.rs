@@ -13,9 +13,11 @@
 //! | it went by a rename, or was deleted | `Left` |
 //! | a directory came | it is watched, with all below it; then `Directory` |
 //! | a directory went by a rename, with files that nobody named | `Lost` |
+//! | a name that the server can not have | none: it is [kept](super::strangers), to be told |
 //! | the rules of what is ignored changed, the root went, the queue ran over | `Lost` |
 
 use std::collections::HashSet;
+use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::path::Path;
@@ -102,8 +104,8 @@ impl Drop for Watcher {
 struct Heard {
     watch: i32,
     flags: ReadFlags,
-    /// `None` without one, or if it is no text.
-    name: Option<String>,
+    /// `None` if it is about the root itself.
+    name: Option<CString>,
 }
 
 struct Ears {
@@ -175,7 +177,7 @@ impl Ears {
         let mut reader = Reader::new(inotify.as_fd(), &mut buffer);
         let mut heard = Vec::new();
         while let Ok(event) = reader.next() {
-            let name = event.file_name().and_then(|name| name.to_str().ok()).map(str::to_owned);
+            let name = event.file_name().map(ToOwned::to_owned);
             heard.push(Heard { watch: event.wd(), flags: event.events(), name });
             if reader.is_buffer_empty() {
                 break;
@@ -200,7 +202,7 @@ impl Ears {
             self.lost = true;
             return;
         };
-        let local = join(dir, name);
+        let local = join(dir, &name.to_string_lossy());
         let is_dir = flags.contains(ReadFlags::ISDIR);
         let goes = ReadFlags::MOVED_FROM | ReadFlags::DELETE;
         let is_saved = flags.intersects(ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO | goes);
@@ -211,8 +213,9 @@ impl Ears {
         if self.tree.ignores.is_ignored(&local, is_dir) {
             return;
         }
-        let Some(path) = self.tree.remote(&local) else {
-            if let Err(Some(stranger)) = Strangers::judge("", name.as_bytes()) {
+        let remote = name.to_str().ok().and_then(|_| self.tree.remote(&local));
+        let Some(path) = remote else {
+            if let Err(Some(stranger)) = Strangers::judge("", name.to_bytes()) {
                 let (dir, _) = split(&local);
                 match flags.intersects(goes) {
                     true => self.tree.strangers.went(dir, &stranger),

@@ -185,15 +185,21 @@ fn what_stays_here_is_not_heard_and_rules_may_change() {
 
 #[test]
 fn a_name_that_can_not_travel_is_told_until_it_goes() {
-    let mut lab = Lab::new(|root| fs::create_dir(root.join("docs")).unwrap());
-    let told = |lab: &Lab| lab.disk.strangers().told().first;
-    lab.write("docs/a\\b.md", "x");
-    lab.write("first.md", "x");
-    lab.until(&Hint::Closed(at("first.md")));
-    assert_eq!(told(&lab).iter().map(|it| it.path.as_str()).collect::<Vec<_>>(), ["docs/a\\b.md"]);
-    fs::rename(lab.path("docs/a\\b.md"), lab.path("docs/a-b.md")).unwrap();
-    lab.until(&Hint::Arrived(at("docs/a-b.md")));
-    assert_eq!(told(&lab), []);
+    use std::os::unix::ffi::OsStrExt;
+    for name in [&b"a\\b.md"[..], b"caf\xe9.md"] {
+        let mut lab = Lab::new(|root| fs::create_dir(root.join("docs")).unwrap());
+        let file = lab.path("docs").join(std::ffi::OsStr::from_bytes(name));
+        fs::write(&file, "x").unwrap();
+        lab.write("first.md", "x");
+        let heard = lab.until(&Hint::Closed(at("first.md")));
+        assert_eq!(heard, [Hint::Written(at("first.md")), Hint::Closed(at("first.md"))]);
+        let told = lab.disk.strangers().told();
+        let shown = format!("docs/{}", String::from_utf8_lossy(name));
+        assert_eq!((told.count, told.first[0].path.as_str()), (1, shown.as_str()));
+        fs::rename(&file, lab.path("docs/a-b.md")).unwrap();
+        lab.until(&Hint::Arrived(at("docs/a-b.md")));
+        assert_eq!(lab.disk.strangers().told().count, 0);
+    }
 }
 
 #[test]
