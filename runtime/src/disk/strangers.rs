@@ -107,7 +107,11 @@ impl Strangers {
     /// It went.
     pub(super) fn went(&self, dir: &str, stranger: &Stranger) {
         let Some(mut known) = self.known() else { return };
-        let went = known.dirs.get_mut(dir).is_some_and(|names| names.remove(stranger));
+        let Some(names) = known.dirs.get_mut(dir) else { return };
+        let (went, is_last) = (names.remove(stranger), names.is_empty());
+        if is_last {
+            known.dirs.remove(dir);
+        }
         known.count -= usize::from(went);
     }
 
@@ -115,7 +119,9 @@ impl Strangers {
     pub fn told(&self) -> Told {
         let Some(known) = self.known() else { return Told::default() };
         let all = known.dirs.iter().flat_map(|(dir, names)| {
-            names.iter().map(move |name| Stranger { path: join(dir, &name.path), ..name.clone() })
+            // The directory may be of the server, and its name anything.
+            let dir = Shown(dir).to_string();
+            names.iter().map(move |name| Stranger { path: join(&dir, &name.path), ..name.clone() })
         });
         Told { count: known.count, first: all.take(TOLD).collect() }
     }
@@ -198,6 +204,15 @@ mod tests {
         strangers.went("docs", &stranger("c\\d"));
         strangers.went("docs", &stranger("a\\b"));
         assert_eq!(strangers.told(), Told::default());
+    }
+
+    #[test]
+    fn what_draws_on_a_terminal_is_escaped_in_directories_too() {
+        let strangers = Strangers::kept();
+        strangers.came("\u{1b}[2J", stranger("a\\b"));
+        assert_eq!(paths(&strangers), ["\\u{1b}[2J/a\\b"]);
+        strangers.went("\u{1b}[2J", &stranger("a\\b"));
+        assert!(strangers.known().unwrap().dirs.is_empty());
     }
 
     #[test]
