@@ -7,7 +7,7 @@ mod lab;
 
 use lab::*;
 use landfall_core::config::WorkspaceConfig;
-use landfall_core::event::{Answer, Outcome};
+use landfall_core::event::{Answer, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
 use landfall_core::row::Position;
 use landfall_core::time::Ms;
@@ -234,4 +234,20 @@ fn a_snapshot_never_overwrites_what_a_later_event_brought() {
     lab.wait(Ms::secs(3));
     assert_eq!(lab.disk.get("/a"), Some(&hash(2)));
     assert_eq!(lab.sent("read /b"), 0, "{}", lab.story);
+}
+
+/// The export leaves a file out, and another one is deleted before the server counts: as many files
+/// as it counts were shown, and one is missing all the same.
+#[test]
+fn a_delete_does_not_make_up_for_a_file_that_the_export_left_out() {
+    let mut lab = Lab::exactly(WorkspaceConfig::default()).start();
+    lab.answer("tip", tip(100));
+    let stream = lab.request("stream");
+    lab.part(stream, Part::Opened);
+    let call = lab.export(&[("/a", 1), ("/b", 2)]);
+    lab.done(call, Answer::Exported);
+    lab.part(stream, Part::Event { event: deleted(101, "/b"), inline: None });
+    lab.page(&[], None, Some(2));
+    assert!(!lab.told("believed"), "{}", lab.story);
+    assert!(lab.told("yields to the tree"), "{}", lab.story);
 }

@@ -628,3 +628,29 @@ fn where_nothing_is_fetched_an_export_places_nothing() {
     assert_eq!((lab.disk["/b"], lab.disk["/c"]), (hash(2), hash(7)));
     assert_eq!((lab.sent("read"), lab.sent("bulk")), (0, 0), "{}", lab.story);
 }
+
+/// A server that does not let us ask what became of one write does not let us ask about any: one
+/// question in a minute is enough to find out that we may.
+#[test]
+fn who_may_not_ask_what_became_of_its_writes_hardly_does() {
+    let mut lab = Lab::two_way(&[("/z", 1)]);
+    let names: Vec<String> = (0..40).map(|n| format!("/new{n:02}")).collect();
+    names.iter().for_each(|name| lab.saves(name, 9));
+    lab.wait(Ms(20));
+    let call = lab.request("bulk");
+    for (n, path) in names.into_iter().enumerate() {
+        let (revision, op) = (Revision(format!("rev_{n}").into()), Some(OpId(format!("op_{n}"))));
+        lab.part(call, Part::Wrote { path, revision, op });
+    }
+    lab.done(call, Answer::WroteMany);
+    for _ in 0..15 * 60 {
+        lab.quiet_feed_if_asked();
+        while lab.asked.iter().any(|(_, request)| show(request).starts_with("op")) {
+            lab.answer("op", refused(403, "forbidden", "missing required scope: ops:read"));
+        }
+        lab.wait(Ms::secs(1));
+    }
+    assert!(lab.sent("op") <= 40, "{} questions", lab.sent("op"));
+    assert!(lab.told("does not say what became of"), "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}

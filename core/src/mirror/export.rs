@@ -151,6 +151,10 @@ impl Mirror {
             // Then the listing itself will have to be asked for until it is there.
             _ => None,
         };
+        // What was deleted since it was exported is not counted any more, and must not make up for
+        // a file that the export left out.
+        let id = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id);
+        let kept = kept.saturating_sub(files.told_deletes_of(id));
         match total {
             None => self.yield_to_tree(cx, files, Yield::Uncounted { files: kept }),
             Some(total) if kept < total => {

@@ -84,6 +84,8 @@ pub struct Writeback {
     /// When which receipt is asked for next.
     due: BTreeSet<(Tick, CommandId)>,
     asked: BTreeMap<CallId, CommandId>,
+    /// Nobody asks before then: the server does not let us.
+    closed: Option<Tick>,
     letters: BTreeMap<CommandId, LetterRow>,
     /// Letters that are to be tried again once it is known what is at their path.
     again: BTreeSet<CommandId>,
@@ -111,6 +113,7 @@ impl Writeback {
             receipts: BTreeMap::new(),
             due: BTreeSet::new(),
             asked: BTreeMap::new(),
+            closed: None,
             letters: BTreeMap::new(),
             again: BTreeSet::new(),
             denied: BTreeSet::new(),

@@ -21,6 +21,7 @@ impl Writeback {
             sent,
             receipts,
             asked,
+            closed,
             letters,
             again,
             denied,
@@ -52,6 +53,7 @@ impl Writeback {
             print.until(*due);
             print.maybe(*silent, Print::since);
         }
+        print.maybe(*closed, Print::until);
         for (command, letter) in letters {
             let waits = again.contains(command);
             print.plain(&(&letter.path, &letter.op, letter.status, waits));

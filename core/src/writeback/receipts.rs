@@ -1,6 +1,8 @@
 //! Receipts: a server that accepts a write may still fail to carry it out, and says so when it is
 //! asked for the operation. Asking spends no budget.
 
+use alloc::vec::Vec;
+
 use super::Writeback;
 use crate::decision::Decision;
 use crate::effect::Request;
@@ -21,6 +23,12 @@ const PATIENCE: Ms = Ms::secs(30);
 
 /// Between two questions about one operation.
 const AGAIN: Backoff = Backoff { base: Ms(500), cap: Ms::secs(30) };
+
+/// The same where it did not say. It may never, and there may be many to ask for.
+const UNSAID: Backoff = Backoff { base: Ms::secs(5), cap: Ms::mins(2) };
+
+/// A server that does not let us ask is not asked about anything for so long.
+const CLOSED: Ms = Ms::mins(1);
 
 /// A server that does not say for so long what became of a write will not say it: it has forgotten
 /// the operation, or does not let us ask.
@@ -51,7 +59,7 @@ impl Writeback {
     }
 
     pub(super) fn ask_receipts(&mut self, cx: &mut Cx<'_>) {
-        while self.asked.len() < AT_ONCE {
+        while self.asked.len() < AT_ONCE && self.closed.is_none_or(|until| until <= cx.now.tick) {
             let Some((due, command)) = self.due.first().cloned() else { return };
             if due > cx.now.tick {
                 return;
@@ -65,26 +73,31 @@ impl Writeback {
     }
 
     pub(super) fn next_receipt(&self) -> Option<Tick> {
-        self.due.first().map(|(due, _)| *due).filter(|_| self.asked.len() < AT_ONCE)
+        let due =
+            self.due.first().map(|(due, _)| self.closed.map_or(*due, |until| until.max(*due)));
+        due.filter(|_| self.asked.len() < AT_ONCE)
     }
 
     pub(super) fn receipt_done(&mut self, cx: &mut Cx<'_>, command: CommandId, outcome: Outcome) {
+        if matches!(&outcome, Outcome::Failed { why: Fault::Forbidden, .. }) {
+            return self.may_not_ask(cx, command);
+        }
         let Some(receipt) = self.receipts.get_mut(&command) else { return };
         receipt.polls = receipt.polls.saturating_add(1);
-        receipt.due = cx.now.tick + AGAIN.delay(receipt.polls, &(cx.engine.seed, &command));
+        let unsaid = matches!(&outcome, Outcome::Failed { why, .. } if is_no_answer(why));
+        let again = if unsaid { UNSAID } else { AGAIN };
+        receipt.due = cx.now.tick + again.delay(receipt.polls, &(cx.engine.seed, &command));
         self.due.insert((receipt.due, command.clone()));
         let over = match outcome {
             Outcome::Ok(Answer::Op(OpState::Succeeded)) => None,
             Outcome::Ok(Answer::Op(OpState::Failed(said))) => Some(said),
-            // It may not know it yet, or we may get the right to ask.
-            Outcome::Failed { why, .. } if is_no_answer(&why) => {
+            // It may not know it yet.
+            Outcome::Failed { .. } if unsaid => {
                 let since = *receipt.silent.get_or_insert(cx.now.tick);
-                if cx.now.tick - since < SILENT {
-                    return;
+                if cx.now.tick - since >= SILENT {
+                    self.receipt_lost(cx, &command);
                 }
-                let (path, op) = (receipt.row.path.clone(), receipt.row.op.clone());
-                cx.note(Decision::ReceiptLost { path, op });
-                None
+                return;
             }
             Outcome::Ok(_) => {
                 receipt.silent = None;
@@ -102,13 +115,42 @@ impl Writeback {
     }
 }
 
+impl Writeback {
+    /// The server does not let us ask for this one, and so for none. We may get the right.
+    fn may_not_ask(&mut self, cx: &mut Cx<'_>, command: CommandId) {
+        let now = cx.now.tick;
+        self.closed = Some(now + CLOSED);
+        if let Some(receipt) = self.receipts.get(&command) {
+            self.due.insert((receipt.due, command));
+        }
+        let mut lost = Vec::new();
+        for (command, receipt) in &mut self.receipts {
+            if now - *receipt.silent.get_or_insert(now) >= SILENT {
+                lost.push(command.clone());
+            }
+        }
+        for command in lost {
+            self.receipt_lost(cx, &command);
+        }
+    }
+
+    /// Nobody will ever say what became of it.
+    fn receipt_lost(&mut self, cx: &mut Cx<'_>, command: &CommandId) {
+        let Some(receipt) = self.receipts.remove(command) else { return };
+        self.due.remove(&(receipt.due, command.clone()));
+        cx.delete(Of::Receipt(command.clone()));
+        let ReceiptRow { path, op, bytes, .. } = receipt.row;
+        cx.note(Decision::ReceiptLost { path, op });
+        self.drop_bytes(cx, bytes);
+    }
+}
+
 /// Whether the server answered, and did not say what became of the write.
 fn is_no_answer(why: &Fault) -> bool {
     matches!(
         why,
         Fault::NotFound
             | Fault::Gone
-            | Fault::Forbidden
             | Fault::BadRequest
             | Fault::Rejected { .. }
             | Fault::Status(_)

@@ -119,7 +119,8 @@ impl Lab {
         Self::exactly(WorkspaceConfig { stream: false, ..workspace })
     }
 
-    fn exactly(workspace: WorkspaceConfig) -> Self {
+    /// The same, with the stream if that is configured.
+    pub fn exactly(workspace: WorkspaceConfig) -> Self {
         let config = Config {
             seed: 7,
             remotes: vec![(RemoteId(0), GateConfig::default())],

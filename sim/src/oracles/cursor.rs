@@ -95,10 +95,14 @@ impl Cursor {
                 matches!(row.remote, Remote::Unknown(_))
                     || row.remote.at().n >= version.n
                     // Asked for by name while there was no feed to count by.
-                    || match (&row.remote, version.content) {
-                        (Remote::Absent(_), None) => true,
-                        (Remote::File { revision, .. }, Some(_)) => version.is_called(revision),
-                        _ => false,
+                    || match &row.remote {
+                        Remote::Absent(_) => version.content.is_none(),
+                        // Or listed: a listing is as old as its beginning, and may show more.
+                        Remote::File { revision, .. } => truth
+                            .versions(path)
+                            .iter()
+                            .any(|v| v.n >= version.n && v.is_called(revision)),
+                        Remote::Unknown(_) => true,
                     }
             });
             let untouched = !self.touched.contains(path);
