@@ -634,15 +634,22 @@ fn where_nothing_is_fetched_an_export_places_nothing() {
 #[test]
 fn who_may_not_ask_what_became_of_its_writes_hardly_does() {
     let mut lab = Lab::two_way(&[("/z", 1)]);
-    let names: Vec<String> = (0..40).map(|n| format!("/new{n:02}")).collect();
-    names.iter().for_each(|name| lab.saves(name, 9));
-    lab.wait(Ms(20));
-    let call = lab.request("bulk");
-    for (n, path) in names.into_iter().enumerate() {
-        let (revision, op) = (Revision(format!("rev_{n}").into()), Some(OpId(format!("op_{n}"))));
-        lab.part(call, Part::Wrote { path, revision, op });
+    (0..40).for_each(|n| lab.saves(&format!("/new{n:02}"), 9));
+    while lab.status().outbox.owed < 40 {
+        lab.wait(Ms(50));
+        let find = |request: &Request| match request {
+            Request::PushMany { files } => Some(files.clone()),
+            _ => None,
+        };
+        let files = lab.asked.iter().find_map(|(_, request)| find(request)).expect("a write");
+        let call = lab.request("bulk");
+        for file in files {
+            let path = file.path.to_string();
+            let (revision, op) = (Revision("rev_9".into()), Some(OpId(format!("op_{path}"))));
+            lab.part(call, Part::Wrote { path, revision, op });
+        }
+        lab.done(call, Answer::WroteMany);
     }
-    lab.done(call, Answer::WroteMany);
     for _ in 0..15 * 60 {
         lab.quiet_feed_if_asked();
         while lab.asked.iter().any(|(_, request)| show(request).starts_with("op")) {
@@ -650,7 +657,7 @@ fn who_may_not_ask_what_became_of_its_writes_hardly_does() {
         }
         lab.wait(Ms::secs(1));
     }
-    assert!(lab.sent("op") <= 40, "{} questions", lab.sent("op"));
+    assert!((10..=30).contains(&lab.sent("op")), "{} questions", lab.sent("op"));
     assert!(lab.told("does not say what became of"), "{}", lab.story);
-    assert!(lab.status().in_step, "{}", lab.story);
+    assert!(lab.status().in_step, "{:?}", lab.status());
 }

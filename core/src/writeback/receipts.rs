@@ -25,7 +25,7 @@ const PATIENCE: Ms = Ms::secs(30);
 const AGAIN: Backoff = Backoff { base: Ms(500), cap: Ms::secs(30) };
 
 /// The same where it did not say. It may never, and there may be many to ask for.
-const UNSAID: Backoff = Backoff { base: Ms::secs(5), cap: Ms::mins(2) };
+const UNSAID: Backoff = Backoff { base: Ms::secs(1), cap: Ms::mins(2) };
 
 /// A server that does not let us ask is not asked about anything for so long.
 const CLOSED: Ms = Ms::mins(1);
@@ -59,7 +59,10 @@ impl Writeback {
     }
 
     pub(super) fn ask_receipts(&mut self, cx: &mut Cx<'_>) {
-        while self.asked.len() < AT_ONCE && self.closed.is_none_or(|until| until <= cx.now.tick) {
+        if self.closed.is_some_and(|until| until > cx.now.tick) {
+            return;
+        }
+        while self.asked.len() < self.at_once() {
             let Some((due, command)) = self.due.first().cloned() else { return };
             if due > cx.now.tick {
                 return;
@@ -75,12 +78,20 @@ impl Writeback {
     pub(super) fn next_receipt(&self) -> Option<Tick> {
         let due =
             self.due.first().map(|(due, _)| self.closed.map_or(*due, |until| until.max(*due)));
-        due.filter(|_| self.asked.len() < AT_ONCE)
+        due.filter(|_| self.asked.len() < self.at_once())
+    }
+
+    /// One is enough to find out whether we may ask.
+    fn at_once(&self) -> usize {
+        if self.closed.is_some() { 1 } else { AT_ONCE }
     }
 
     pub(super) fn receipt_done(&mut self, cx: &mut Cx<'_>, command: CommandId, outcome: Outcome) {
         if matches!(&outcome, Outcome::Failed { why: Fault::Forbidden, .. }) {
             return self.may_not_ask(cx, command);
+        }
+        if !matches!(&outcome, Outcome::Failed { why, .. } if !why.was_answered()) {
+            self.closed = None;
         }
         let Some(receipt) = self.receipts.get_mut(&command) else { return };
         receipt.polls = receipt.polls.saturating_add(1);
@@ -113,9 +124,7 @@ impl Writeback {
             Some(said) => self.failed_there(cx, command, receipt.row, said),
         }
     }
-}
 
-impl Writeback {
     /// The server does not let us ask for this one, and so for none. We may get the right.
     fn may_not_ask(&mut self, cx: &mut Cx<'_>, command: CommandId) {
         let now = cx.now.tick;
