@@ -661,3 +661,26 @@ fn who_may_not_ask_what_became_of_its_writes_hardly_does() {
     assert!(lab.told("does not say what became of"), "{}", lab.story);
     assert!(lab.status().in_step, "{:?}", lab.status());
 }
+
+/// Somebody else made the same file and deleted it again, which the feed tells before our write is
+/// answered. It was written after that, or it would have met something.
+#[test]
+fn what_was_made_and_deleted_there_before_ours_takes_nothing_away_here() {
+    let mut lab = Lab::two_way(&[("/z", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk /a v9 if 0");
+    lab.wait(Ms::secs(40));
+    let mut made = updated(101, "/a", 5);
+    made.kind = "file.created".into();
+    let events = vec![made, deleted(102, "/a")];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    let (path, revision) = ("/a".to_string(), Revision("rev_9".into()));
+    lab.part(call, Part::Wrote { path, revision, op: None });
+    lab.done(call, Answer::WroteMany);
+    lab.wait(Ms(20));
+    lab.read("/a", 9);
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.disk["/a"], hash(9), "{}", lab.story);
+    assert!(!lab.told("to the trash"), "{}", lab.story);
+}

@@ -203,6 +203,9 @@ impl Files {
                 let hash = sent.bytes.as_ref().map(|bytes| bytes.hash);
                 remember(&mut entry.lineage, revision.map(|revision| Past { revision, hash }));
                 entry.remote = now;
+            } else if sent.base.is_none() {
+                // Somebody made it and deleted it, and nobody knows whether before or after us.
+                entry.remote = Remote::Unknown(at);
             }
             // Else something newer was told meanwhile. Were it older, this would be told yet.
             entry.missed = None;
