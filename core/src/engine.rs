@@ -199,8 +199,10 @@ impl Cx<'_> {
 
     /// A stream is open: it is not a request under way any more.
     pub fn opened(&mut self, call: CallId) {
-        if let Some(gate) = self.engine.gates.get_mut(&self.remote) {
-            gate.opened(call);
+        let gate = self.engine.gates.get_mut(&self.remote);
+        if let Some(decision) = gate.and_then(|gate| gate.opened(call)) {
+            // The breaker closed.
+            self.out.push(Effect::Note { unit: None, decision });
         }
     }
 

@@ -134,12 +134,11 @@ impl Gate {
     }
 
     /// A stream was opened. It stays, and takes no other request's place.
-    pub fn opened(&mut self, call: CallId) {
-        if self.in_flight.remove(&call).is_some() {
-            self.throttles = 0;
-            self.credentials.accepted();
-            self.breaker.succeeded();
-        }
+    pub fn opened(&mut self, call: CallId) -> Option<Decision> {
+        self.in_flight.remove(&call)?;
+        self.throttles = 0;
+        self.credentials.accepted();
+        self.breaker_says(|b| b.succeeded())
     }
 
     /// Forgets a request.

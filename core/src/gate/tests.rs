@@ -154,3 +154,17 @@ fn refused_credentials_are_tried_more_and_more_seldom() {
     }
     assert!((10..30).contains(&tries), "{tries} in ten minutes");
 }
+
+#[test]
+fn a_stream_that_opens_closes_the_breaker_and_says_so() {
+    let mut gate = gate(8);
+    ask(&mut gate, Class::Bulk, 1..6);
+    granted(&mut gate, Tick(0));
+    let failed = Outcome::Failed { blame: Blame::Unknown, why: Fault::Link, retry_after: None };
+    let said: Vec<_> = (1..6).filter_map(|n| gate.settle(Tick(0), call(n), &failed)).collect();
+    assert!(matches!(said[..], [Decision::Breaker { state: BreakerState::Open, .. }]));
+    ask(&mut gate, Class::Feed, 6..7);
+    assert_eq!(granted(&mut gate, Tick(30_000)), [6]);
+    let said = gate.opened(call(6));
+    assert!(matches!(said, Some(Decision::Breaker { state: BreakerState::Closed, .. })));
+}
