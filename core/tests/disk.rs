@@ -164,6 +164,34 @@ fn a_torn_file_that_comes_back_is_torn() {
     assert_eq!(lab.status().local_only, 0, "{}", lab.story);
 }
 
+/// The power cut took the third version. A replica that lags gives the second, which was never
+/// here, and would take the file back.
+#[test]
+fn after_a_power_cut_a_replica_that_lags_takes_nothing_back() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/a", 2), updated(102, "/a", 3)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    // Placed; and from here on nothing becomes durable.
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { op: DiskOp::Place { .. }, .. }));
+    lab.read("/a", 3);
+    lab.hold = Some(is_commit);
+    lab.release();
+    assert_eq!(lab.disk["/a"], hash(3), "{}", lab.story);
+    lab.hold = None;
+    lab.cut_power();
+    lab.wait(Ms(10));
+    assert_eq!(lab.conflicts.len(), 1, "{}", lab.story);
+    lab.read("/a", 2);
+    lab.wait(Ms(10));
+    assert_eq!(lab.disk.get("/a"), None, "{}", lab.story);
+    lab.quiet_feed();
+    lab.wait(Ms::secs(25));
+    lab.read("/a", 3);
+    lab.wait(Ms(10));
+    assert_eq!(lab.disk["/a"], hash(3), "{}", lab.story);
+}
+
 #[test]
 fn a_look_that_fails_with_the_whole_disk_waits() {
     let mut lab = Lab::in_step_with(&[("/a", 1)]);

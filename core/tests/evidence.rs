@@ -4,6 +4,7 @@ mod lab;
 use lab::*;
 use landfall_core::config::{MaxDelete, WorkspaceConfig};
 use landfall_core::event::{Answer, Event, Outcome, Part};
+use landfall_core::id::Revision;
 use landfall_core::time::Ms;
 use landfall_core::wire::TreeEntry;
 
@@ -392,6 +393,42 @@ fn a_kill_at_the_end_of_a_told_past_does_not_make_it_news() {
     assert_eq!(lab.mirror_row().replay, None, "the next run need not wait\n{}", lab.story);
 }
 
+/// What it tells was written here, and is written over since: the feed was faster to tell that than
+/// the answer to the write. It is no more news than any other past.
+#[test]
+fn what_was_written_here_is_no_news_where_the_past_is_told() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(200));
+    lab.wrote("bulk /a v9 if rev_1", &[("/a", "rev_9")]);
+    lab.saves("/a", 10);
+    lab.wait(Ms(200));
+    let call = lab.request("bulk /a v10 if rev_9");
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/a", 9), updated(102, "/a", 10)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    let (path, revision) = ("/a".to_string(), Revision("rev_10".into()));
+    lab.part(call, Part::Wrote { path, revision, op: None });
+    lab.done(call, Answer::WroteMany);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(1));
+    lab.page(&[listed("/a", 10)], None, Some(1));
+    let events = (2..202).map(|n| updated(n, "/a", 9)).collect();
+    let next = Some("evt_201".to_string());
+    lab.wait(Ms(1));
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next }));
+    lab.wait(Ms::secs(1));
+    assert_eq!(lab.sent("read"), 0, "{}", lab.story);
+    lab.answer(
+        "events",
+        Outcome::Ok(Answer::Events { events: vec![updated(202, "/a", 10)], next: None }),
+    );
+    lab.wait(Ms::secs(3));
+    assert_eq!((lab.sent("read"), lab.disk["/a"]), (0, hash(10)), "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
 /// The same, by the stream and with the bytes.
 #[test]
 fn bytes_of_the_past_are_not_placed() {
@@ -464,4 +501,94 @@ fn a_number_that_a_restored_server_gives_again_is_another_version() {
     lab.wait(Ms::secs(3));
     assert_eq!(lab.disk["/a"], hash(2), "{}", lab.story);
     assert!(lab.status().in_step, "{}", lab.story);
+}
+
+/// The server hides nearly everything, each time something else, and lets nobody ask. Each second
+/// listing shows as much as the one before, and is believed, and leaves out what that showed; so
+/// they come more and more seldom.
+#[test]
+fn a_server_that_hides_nearly_everything_is_listed_more_and_more_seldom() {
+    let mut lab = mirror_of(WorkspaceConfig::default(), 30);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(100));
+    let before = lab.sent("tree");
+    let mut shown = [("/f00", 1), ("/f01", 2)].into_iter().cycle();
+    for _ in 0..3_600 {
+        let asked: Vec<_> = lab.asked.iter().map(|(_, request)| show(request)).collect();
+        for request in asked {
+            match request.split(' ').next() {
+                Some("tree") => {
+                    let (path, n) = shown.next().unwrap();
+                    lab.page(&[listed(path, n)], None, None);
+                }
+                Some("read") => lab.answer("read", refused(403, "forbidden", "")),
+                _ => {}
+            }
+        }
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(1));
+    }
+    let listings = lab.sent("tree") - before;
+    assert!((5..20).contains(&listings), "{listings} listings in an hour\n{}", lab.story);
+    assert!(lab.trash.is_empty(), "{}", lab.story);
+}
+
+/// A run is killed when it has just moved a deleted file away, and the feed is lost before the next
+/// one looks at the disk: that it is gone is no reason to ask for it, and if it is there, the delete
+/// counts for nothing.
+#[test]
+fn a_delete_that_a_killed_run_carried_out_is_not_forgotten_with_the_feed() {
+    for carried_out in [true, false] {
+        let mut lab = Lab::in_step_with(&[("/a", 1), ("/b", 2)]);
+        lab.wait(Ms::secs(40));
+        lab.hold = Some(is_remove);
+        let events = vec![deleted(101, "/a")];
+        lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+        lab.wait(Ms::secs(2));
+        assert_eq!(lab.held.len(), 1, "{}", lab.story);
+        if carried_out {
+            lab.disk.remove("/a");
+            lab.stamps.remove("/a");
+        }
+        lab.hold = Some(is_look);
+        lab.kill();
+        lab.wait(Ms(10));
+        lab.answer("events", refused(410, "gone", ""));
+        lab.hold = None;
+        while !lab.held.is_empty() {
+            lab.release();
+        }
+        lab.wait(Ms::secs(5));
+        assert_eq!(lab.sent("read"), 0, "{}", lab.story);
+        assert_eq!(lab.disk.contains_key("/a"), !carried_out, "{}", lab.story);
+        assert!(lab.trash.is_empty(), "{}", lab.story);
+    }
+}
+
+/// Many files were deleted while the feed was lost. When the first few that are asked for by name
+/// are found to be gone, the others are asked for, and not after another listing each.
+#[test]
+fn many_deletes_that_nobody_told_do_not_take_a_listing_for_every_few() {
+    let mut lab = mirror_of(WorkspaceConfig::default(), 200);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(100));
+    let left: Vec<_> = names(120).iter().map(|(path, n)| listed(path, *n)).collect();
+    let before = lab.sent("tree");
+    for _ in 0..20 * 60 {
+        let asked: Vec<_> = lab.asked.iter().map(|(_, request)| show(request)).collect();
+        for request in asked {
+            match request.split(' ').next() {
+                Some("tree") => lab.page(&left, None, Some(120)),
+                Some("read") => lab.answer(&request, refused(404, "", "")),
+                _ => {}
+            }
+        }
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms::secs(1));
+    }
+    assert_eq!(lab.trash.len(), 80, "{}", lab.story);
+    let listings = lab.sent("tree") - before;
+    assert!(listings <= 4, "{listings} listings\n{}", lab.story);
 }

@@ -227,3 +227,29 @@ fn what_a_scan_shows_last_may_be_where_a_missing_file_went() {
     let ops: Vec<String> = ops.collect();
     assert_eq!(ops[0], "look at /e/a", "{}", lab.story);
 }
+
+/// Both sides deleted it. After a kill the feed is told again from its durable position, which lies
+/// before that: what was changed there and then deleted is not fetched on the way.
+#[test]
+fn a_kill_does_not_forget_what_is_gone_before_the_feed_does() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    lab.hold = Some(is_seal);
+    let told = |events| Outcome::Ok(Answer::Events { events, next: None });
+    lab.answer("events", told(vec![updated(101, "/a", 2)]));
+    lab.read("/a", 2);
+    lab.deletes("/a");
+    lab.wait(Ms::secs(2));
+    let call = lab.request("delete /a");
+    lab.wait(Ms::secs(40));
+    lab.answer("events", told(vec![deleted(102, "/a")]));
+    lab.done(call, Answer::Deleted { op: None });
+    lab.wait(Ms::secs(1));
+    lab.kill();
+    lab.wait(Ms::secs(1));
+    let events = vec![updated(101, "/a", 2)];
+    let next = Some("evt_101".to_string());
+    lab.answer("events after evt_100", Outcome::Ok(Answer::Events { events, next }));
+    lab.wait(Ms::secs(1));
+    assert_eq!(lab.sent("read /a"), 1, "it was read once, before it was deleted\n{}", lab.story);
+}

@@ -178,6 +178,9 @@ impl Files {
             };
             slot.entry.doing.take_if(over);
             slot.let_go = false;
+            if core::mem::take(&mut slot.undone) && found == Found::Absent {
+                slot.entry.remote = Remote::Absent(slot.entry.remote.at());
+            }
             // What a power cut took away, nobody deleted.
             slot.entry.astray |= slot.unsealed_at_boot;
             match found {

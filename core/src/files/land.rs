@@ -103,7 +103,8 @@ impl Files {
         let settled = self.slots.get(path).is_some_and(|slot| {
             let entry = &slot.entry;
             let old = entry.base.as_ref().is_some_and(|base| base.hash == version.hash);
-            stale || untold || entry.remote_is_base() || old && !same_bytes
+            // What was here before a power cut may have been newer, too.
+            stale || untold || entry.astray || entry.remote_is_base() || old && !same_bytes
         });
         if wanted && !accept && settled {
             self.ask_feed = true;

@@ -58,7 +58,7 @@ mod witnesses;
 mod work;
 
 pub use standing::Standing;
-pub use witnesses::LeftOut;
+pub use witnesses::{LeftOut, TESTIMONY};
 
 #[cfg(test)]
 mod plan_tests;
@@ -237,9 +237,12 @@ impl Files {
         let known = entry.place_of(&remote);
         let old = known.is_some_and(|at| at + 1 < entry.lineage.len());
         let is_delete = remote.revision().is_none();
+        // Ours once more, where somebody has long written over it: the feed tells its past.
+        let was_ours = known.is_some() && !old && !entry.is_ours();
         self.update(cx, path, |slot| {
             let line = &mut slot.entry.lineage;
             match known {
+                _ if was_ours => line.clear(),
                 // A delete is told once. The next is another.
                 Some(at) => {
                     let mut n = 0;
@@ -486,8 +489,14 @@ impl Files {
     }
 
     fn forget(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
-        let Some(slot) = self.slots.get(path) else { return };
-        // What it was tells which news of it are old.
+        let Some(slot) = self.slots.get_mut(path) else { return };
+        // What it was tells which news of it are old. After a kill, the feed is told again from
+        // its durable position, and that may lie before the delete.
+        if slot.removal.is_none() && matches!(slot.entry.remote, Remote::Absent(_)) {
+            let seal = self.seals.touch(cx.now.tick);
+            slot.removal = Some(seal);
+            self.removals.insert((seal, path.clone()));
+        }
         let awaits_news = slot.entry.lineage.contains(&None);
         if awaits_news || slot.removal.is_some_and(|seal| seal > self.seals.sealed()) {
             return self.stand(path, Standing::InStep);

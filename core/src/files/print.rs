@@ -147,6 +147,7 @@ impl Slot {
             mark,
             cold,
             touched,
+            undone,
             let_go,
             resend,
             // Only whether the scan under way saw it matters.
@@ -162,7 +163,7 @@ impl Slot {
             mode_refused,
             cold,
             touched,
-            (let_go, resend, deleted),
+            (undone, let_go, resend, deleted),
         ));
         print.maybe(*due, Print::until);
         print.maybe(*removal, |print, seal| seals.print_number(print, seal));

@@ -190,9 +190,11 @@ impl Files {
             };
             let known = entry.remote.revision().cloned();
             let doubted = matches!(entry.remote, Remote::Unknown(_));
-            if known == revision && !doubted {
-                // The feed was faster.
-            } else if known.is_some() && known == sent.base
+            let faster = known == revision && !doubted;
+            if faster && revision.is_none() {
+                // The feed told it already.
+            } else if faster
+                || known.is_some() && known == sent.base
                 || doubted
                 || entry.remote.at() == sent.since
             {
@@ -202,7 +204,9 @@ impl Files {
                 }
                 let hash = sent.bytes.as_ref().map(|bytes| bytes.hash);
                 remember(&mut entry.lineage, revision.map(|revision| Past { revision, hash }));
-                entry.remote = now;
+                if !faster {
+                    entry.remote = now;
+                }
             } else if sent.base.is_none() {
                 // Somebody made it and deleted it, and nobody knows whether before or after us.
                 entry.remote = Remote::Unknown(at);

@@ -28,7 +28,8 @@ impl Files {
     /// The feed was lost, and a listing follows. If it was telling its past, what it told counts
     /// for nothing, for it did not come to the end. And deletes that were not carried out are
     /// forgotten: it may have been lost before it told that what it deleted was made anew. This
-    /// listing and the one after it tell them again.
+    /// listing and the one after it tell them again. Whether a run that was killed carried one out
+    /// is seen when the disk is looked at.
     pub fn feed_lost(&mut self, cx: &mut Cx<'_>) {
         let here = |local: &Local| matches!(local, Local::File { .. } | Local::Unknown);
         let doubtful = self.paths_where(|entry| {
@@ -41,8 +42,10 @@ impl Files {
         self.replay = None;
         for path in doubtful {
             self.update(cx, &path, |slot| {
-                let at = slot.entry.remote.at();
-                slot.entry.remote = match slot.entry.base.clone() {
+                let entry = &mut slot.entry;
+                slot.undone = entry.remote.revision().is_none() && entry.local == Local::Unknown;
+                let at = entry.remote.at();
+                entry.remote = match entry.base.clone() {
                     Some(Version { revision, hash }) => {
                         Remote::File { revision, hash: Some(hash), at }
                     }

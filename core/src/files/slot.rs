@@ -35,6 +35,9 @@ pub(super) struct Slot {
     pub cold: bool,
     /// Somebody may have done something to it meanwhile.
     pub touched: bool,
+    /// The feed was lost since it told that this was deleted, and nobody looked at the disk yet. If
+    /// it is gone, a run that was killed had carried that out.
+    pub undone: bool,
     /// Its delete was counted, and may be carried out.
     pub let_go: bool,
     /// It is sent again, whatever the plan says.
@@ -107,6 +110,7 @@ impl Slot {
             self.entry.astray = false;
         }
         self.let_go = false;
+        self.undone = false;
         self.entry.remote = remote;
         self.entry.missed = None;
     }
@@ -126,6 +130,7 @@ impl Slot {
             mark: CommitSeq::default(),
             cold: false,
             touched: false,
+            undone: false,
             let_go: false,
             resend: false,
             scan: 0,

@@ -7,15 +7,19 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::Files;
 use super::entry::{Ordinal, Remote};
 use super::slot::Slot;
+use super::{Files, LAG, LAG_AGAIN};
 use crate::decision::Decision;
 use crate::engine::Cx;
 use crate::path::RemotePath;
+use crate::time::Ms;
 
 /// So many of the paths that two listings left out are asked for before the others.
 const WITNESSES: usize = 8;
+
+/// So long witnesses are heard at most, if the server answers at all.
+pub const TESTIMONY: Ms = Ms(LAG.0 + 2 * LAG_AGAIN.0);
 
 /// The paths that two listings left out.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -34,6 +38,8 @@ pub(super) struct Witnesses {
 pub struct LeftOut {
     /// Those that are not asked for by name yet.
     pub doubtful: u64,
+    /// Those of them that wait for what [witnesses](WITNESSES) say.
+    pub accused: u64,
     /// Those that no traversal left out before, since one showed them.
     pub anew: u64,
 }
@@ -84,6 +90,7 @@ impl Files {
             left_out.anew += u64::from(!marked);
             if marked && second && self.witnesses.asked.len() >= WITNESSES {
                 left_out.doubtful += 1;
+                left_out.accused += 1;
                 self.witnesses.accused.insert(path);
             } else if marked && second {
                 self.witnesses.asked.insert(path.clone());

@@ -8,7 +8,7 @@ use super::export::KNOWN_FLOOR;
 use super::{Mirror, State};
 use crate::decision::{Decision, Doubtful};
 use crate::engine::Cx;
-use crate::files::{Files, LeftOut};
+use crate::files::{Files, LeftOut, TESTIMONY};
 use crate::path::RemotePath;
 use crate::policy::Backoff;
 use crate::row::{Doubt, Position};
@@ -84,7 +84,9 @@ impl Mirror {
         }
         if believed {
             files.snapshot_believed(cx, traversal.tag);
-            self.doubts = 0;
+            if !confirmed || missing == 0 {
+                self.doubts = 0;
+            }
             cx.note(match confirmed {
                 true => Decision::ListingConfirmed { seen },
                 false => Decision::ListingBelieved { seen },
@@ -99,7 +101,11 @@ impl Mirror {
         let again = match &doubtful {
             Some(why) => {
                 self.doubts += 1;
-                let again = self.confirm_in(cx);
+                let mut again = self.confirm_in(cx);
+                if left_out.accused > 0 {
+                    // Another listing would dismiss the witnesses before they have spoken.
+                    again = again.max(TESTIMONY);
+                }
                 cx.note(Decision::ListingDoubted { why: *why, again });
                 again
             }
