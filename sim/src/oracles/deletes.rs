@@ -36,6 +36,8 @@ pub(super) struct Deletes {
     /// Since when reads of a path answer that it is not there, and when one last did.
     missing: Map<String, (Tick, Tick)>,
     reads: BTreeMap<CallId, String>,
+    /// Calls that the machine gave up: it does not hear what comes of them.
+    given_up: BTreeSet<CallId>,
     /// Listings that arrived whole.
     arrived: Vec<(Tick, Page)>,
 }
@@ -56,6 +58,7 @@ struct Page {
 impl Deletes {
     pub(super) fn gone(&mut self) {
         self.pages.clear();
+        self.given_up.clear();
     }
 
     pub(super) fn served(&mut self, call: CallId, request: &Request, pieces: &[Piece], end: &End) {
@@ -99,7 +102,7 @@ impl Deletes {
             self.tell(event);
         }
         match event {
-            Event::Part { part: Part::File(file), .. } => {
+            Event::Part { call, part: Part::File(file) } if !self.given_up.contains(call) => {
                 self.missing.remove(&file.path);
             }
             Event::Part {
@@ -147,6 +150,9 @@ impl Deletes {
     pub(super) fn wanted(&mut self, effect: &Effect, truth: &Truth) -> Ruling {
         if let Effect::Ask { call, request: Request::Read { path }, .. } = effect {
             self.reads.insert(*call, path.as_str().to_owned());
+        }
+        if let Effect::Cancel { call } = effect {
+            self.given_up.insert(*call);
         }
         let Effect::Disk { op: DiskOp::Remove { path, expect, to: Aside::Trash { .. } }, .. } =
             effect

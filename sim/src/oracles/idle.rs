@@ -24,10 +24,13 @@ const REQUESTS: u32 = 30;
 /// Requests of a window in which a stream stood all the time.
 const REQUESTS_BESIDE: u32 = 8;
 
-/// Commits of a window.
+/// Commits of a window, beside one for each file that can not be had.
 const COMMITS: u32 = 4;
 
-/// Operations of the disk in a window.
+/// A file that can not be had is put off by as much as this, or it counts.
+const LONG: Ms = Ms::mins(4);
+
+/// Operations of the disk in a window, beside one for each file that can not be had.
 const DISK: u32 = 4;
 
 /// Listings of the root in a day.
@@ -41,6 +44,8 @@ pub(super) struct Idle {
     begun: Tick,
     requests: u32,
     commits: u32,
+    /// Tries at files that can not be had, and are put off for long.
+    put_off: u32,
     disk: u32,
     day: Tick,
     listings: u32,
@@ -103,6 +108,9 @@ impl Idle {
                 }
             }
             Effect::Commit { .. } => self.commits += 1,
+            Effect::Note { decision: Decision::SetAside { wait, .. }, .. } if *wait >= LONG => {
+                self.put_off += 1;
+            }
             // What nobody heard of is looked for all the same, directory by directory.
             Effect::Disk { op: DiskOp::Scan { .. }, .. } => {}
             Effect::Disk { .. } => self.disk += 1,
@@ -123,7 +131,10 @@ impl Idle {
         if now < self.begun + WINDOW {
             return Ok(0);
         }
-        let (requests, commits, disk) = (self.requests, self.commits, self.disk);
+        let put_off = std::mem::take(&mut self.put_off);
+        let commits = self.commits.saturating_sub(put_off);
+        let disk = self.disk.saturating_sub(put_off);
+        let requests = self.requests;
         let excused = std::mem::take(&mut self.excused);
         let alone = std::mem::take(&mut self.alone);
         (self.requests, self.commits, self.disk, self.begun) = (0, 0, 0, now);

@@ -13,6 +13,7 @@ mod calls;
 mod commits;
 mod cursor;
 mod deletes;
+mod gate;
 mod idle;
 mod manners;
 mod modes;
@@ -31,6 +32,7 @@ use landfall_core::effect::{Effect, Exit, Request};
 use landfall_core::event::Event;
 use landfall_core::id::CallId;
 use landfall_core::row::RowKey;
+use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::Tick;
 
 use crate::options::Options;
@@ -92,6 +94,8 @@ oracles! {
     Calls = "calls";
     /// No request while the server asked for a pause, and never too many.
     Manners = "manners";
+    /// The gate slows down and speeds up as its table says, and the status says so.
+    Gate = "gate";
     /// Nothing outside of the root or below a control directory is touched.
     RootSafe = "root-safe";
     /// What may not be read any more stays where it is.
@@ -161,6 +165,7 @@ pub struct Oracles {
     blobs: blobs::Blobs,
     calls: calls::Calls,
     manners: manners::Manners,
+    gate: gate::Gate,
     commits: commits::Commits,
     refetch: refetch::Refetch,
     stop: stop::Stop,
@@ -188,11 +193,8 @@ impl Oracles {
             seal: seal::Seal::default(),
             blobs: blobs::Blobs::default(),
             calls: calls::Calls::default(),
-            manners: manners::Manners::new(
-                options.concurrency,
-                options.per_second,
-                options.two_way,
-            ),
+            manners: manners::Manners::new(options.concurrency, options.per_second),
+            gate: gate::Gate::default(),
             commits: commits::Commits::default(),
             refetch: refetch::Refetch::default(),
             stop: stop::Stop::default(),
@@ -248,6 +250,7 @@ impl Oracles {
         self.calls.started(run);
         self.commits.started();
         self.manners.started();
+        self.gate.started();
         self.brake.started();
         self.modes.started();
         self.stop.started();
@@ -330,6 +333,7 @@ impl Oracles {
         self.now = now;
         self.deletes.heard(now, event);
         self.manners.heard(now, event);
+        self.gate.heard(now, event);
         self.refetch.heard(now, event);
         self.calls.heard(event);
         self.idle.heard(event);
@@ -352,6 +356,8 @@ impl Oracles {
         self.rule(Oracle::Calls, ruling);
         let ruling = self.manners.wanted(now, effect);
         self.rule(Oracle::Manners, ruling);
+        let ruling = self.gate.wanted(now, effect);
+        self.rule(Oracle::Gate, ruling);
         if !self.two_way {
             let ruling = modes::Modes::wanted(effect);
             self.rule(Oracle::Modes, ruling);
@@ -373,6 +379,13 @@ impl Oracles {
         self.rule(Oracle::NoDeleteOnOneListing, ruling);
         let ruling = self.refetch.wanted(effect, &self.deletes, store, truth, disk);
         self.rule(Oracle::NoRefetch, ruling);
+    }
+
+    /// What a person would read in the status now.
+    pub fn said(&mut self, now: Tick, unit: &WorkspaceStatus) {
+        self.now = now;
+        let ruling = self.gate.said(now, unit);
+        self.rule(Oracle::Gate, ruling);
     }
 
     /// Something moved on the disk.

@@ -1,9 +1,10 @@
-//! A path never goes back to an older version of the server than one that it had.
+//! A path never goes back to an older version of the server than one that it had. What a power
+//! cut took is forgotten where a person saved something else since.
 
 use landfall_core::path::RemotePath;
 
 use super::Ruling;
-use crate::map::Map;
+use crate::map::{Map, Set};
 use crate::world::disk::{Moved, Node, Place, Who};
 use crate::world::server::{How, Wrote};
 use crate::world::truth::Truth;
@@ -12,6 +13,8 @@ use crate::world::truth::Truth;
 #[derive(Debug, Default)]
 pub(super) struct Rollback {
     floor: Map<RemotePath, u64>,
+    /// Files that a power cut changed.
+    cut: Set<RemotePath>,
 }
 
 impl Rollback {
@@ -23,6 +26,15 @@ impl Rollback {
     }
 
     pub(super) fn moved(&mut self, moved: &Moved, truth: &Truth) -> Ruling {
+        match (&moved.place, moved.by) {
+            (Place::At(path), Who::Power) => {
+                self.cut.insert(path.clone());
+            }
+            (Place::At(path), Who::Person) if self.cut.remove(path) => {
+                self.floor.remove(path);
+            }
+            _ => {}
+        }
         if moved.by != Who::Process {
             return Ok(0);
         }
@@ -40,6 +52,7 @@ impl Rollback {
                     ));
                 }
                 *floor = n;
+                self.cut.remove(path);
                 Ok(1)
             }
             (Place::Trash(_, path, _), Some(_)) => {

@@ -2,13 +2,15 @@
 //!
 //! It counts where a durable row knows that both sides had the file: of a file that was placed
 //! a moment before a kill, nobody can know whether it ever was there. Neither can anybody tell
-//! what a power cut took away from what a person deleted before the next start looked.
+//! what a power cut took away from what a person deleted before the next start looked. And where
+//! the server had told of a delete, there was nothing left to delete: what it has later is news.
 
 use std::collections::BTreeMap;
 
-use landfall_core::files::entry::Proof;
+use landfall_core::files::entry::{Proof, Remote};
 use landfall_core::files::seal::NEVER;
 use landfall_core::path::RemotePath;
+use landfall_core::row::EntryRow;
 use landfall_core::time::{Ms, Tick};
 
 use super::Ruling;
@@ -47,7 +49,8 @@ impl Stays {
                 let row = store.view().entries.get(path);
                 let known = |proof: &Proof| proof.seal != NEVER;
                 let here = row.filter(|row| row.proof.as_ref().is_some_and(known));
-                let here = here.filter(|row| row.placing.is_none());
+                let there = |row: &&EntryRow| !matches!(row.remote, Remote::Absent(_));
+                let here = here.filter(|row| row.placing.is_none()).filter(there);
                 let base = here.and_then(|row| row.base.as_ref());
                 let looked = self.cut.is_none_or(|at| at + LOOKED < now);
                 let had = base.and_then(|base| {

@@ -59,7 +59,8 @@ impl World {
             let from = (Bound::Included(below.as_str()), Bound::Unbounded);
             let mut after = here.range::<str, _>(from);
             let is_directory = after.next().is_some_and(|p| p.as_str().starts_with(&below));
-            if is_directory || path.ancestors().any(|dir| here.contains(dir)) {
+            let has_twin = self.disk.has_twin(path);
+            if is_directory || has_twin || path.ancestors().any(|dir| here.contains(dir)) {
                 excused.insert(path.clone());
             }
         }

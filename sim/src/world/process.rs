@@ -135,6 +135,20 @@ impl World {
         for effect in &effects {
             self.oracles.wanted(self.now, effect, &self.store, &self.server.truth, &self.disk);
         }
+        let is_of_gate = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Note {
+                    decision: Decision::GatePaused { .. } | Decision::Breaker { .. },
+                    ..
+                }
+            )
+        };
+        if effects.iter().any(is_of_gate)
+            && let Some(unit) = machine.status(now).units.first()
+        {
+            self.oracles.said(self.now, unit);
+        }
         self.shuffle(&mut effects);
         for effect in effects.drain(..) {
             if self.machine.is_none() {

@@ -24,7 +24,7 @@ impl Disk {
     }
 
     /// Whether the place of a file is taken by one with another name.
-    pub(super) fn has_twin(&self, path: &RemotePath) -> bool {
+    pub fn has_twin(&self, path: &RemotePath) -> bool {
         self.folding && self.folded.get(&fold(path)).is_some_and(|there| there != path)
     }
 

@@ -1,13 +1,50 @@
 //! Listings and exports that leave files out.
 
+use std::collections::BTreeSet;
+
 use landfall_core::path::RemotePath;
 
 use super::hash_of;
 use crate::faults::mix;
 
-/// A listing that hides fewer unknown files than this could be hidden itself by the files that
-/// others make meanwhile.
-pub(super) const HIDDEN_MIN: usize = 10;
+/// More unknown files than this are hidden at once, or none.
+const HIDDEN_MIN: usize = 10;
+
+/// Files of which the client has no row, and that were hidden from it.
+///
+/// Whatever lost them is the same for all pages of a traversal. It is found before the next one,
+/// so that no two in a row hide the same: two that agree are believed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hidden {
+    now: BTreeSet<RemotePath>,
+    before: BTreeSet<RemotePath>,
+}
+
+impl Hidden {
+    /// The root is listed anew.
+    pub fn traversal_begins(&mut self) {
+        self.before.append(&mut self.now);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.now.is_empty()
+    }
+
+    /// Whether it is hidden. What the client learns of meanwhile is not.
+    pub fn has(&self, path: &str, known: &dyn Fn(&RemotePath) -> bool) -> bool {
+        self.now.get(path).is_some_and(|path| !known(path))
+    }
+
+    /// Whether these may be hidden together. A few are never: they could be hidden themselves by
+    /// the files that others make meanwhile.
+    pub fn may_hide(&self, paths: &[RemotePath]) -> bool {
+        paths.len() > HIDDEN_MIN && !paths.iter().any(|path| self.before.contains(path))
+    }
+
+    pub fn hide(&mut self, paths: Vec<RemotePath>) {
+        self.now.extend(paths);
+    }
+}
 
 /// What a listing or an export hides.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ use super::disk::Content;
 use super::truth::Truth;
 use crate::faults::{Kind, Plan, mix};
 use access::{Access, Load, forbidden};
-use lie::{HIDDEN_MIN, Lie};
+use lie::{Hidden, Lie};
 use refusal::refusal;
 
 pub mod access;
@@ -62,6 +62,7 @@ pub struct Server {
     handed: u64,
     /// Cursors before this are forgotten without a word.
     forgotten: u64,
+    hidden: Hidden,
 }
 
 /// Who asks, for the addresses of faults.
@@ -95,6 +96,7 @@ impl Server {
             wrote: Vec::new(),
             handed: 0,
             forgotten: 0,
+            hidden: Hidden::default(),
         }
     }
 
@@ -320,8 +322,11 @@ impl Server {
             self.counts(plan),
         );
         let slow = strikes(plan, Kind::SlowExport, asked);
-        if !self.may_hide(&lie, base, past, None, None, known) {
-            lie.unknown = false;
+        let hidden = self.would_hide(&lie, base, past, None, None, known);
+        lie.unknown &= self.hidden.may_hide(&hidden);
+        if lie.unknown {
+            self.hidden.hide(hidden);
+            self.hidden.traversal_begins();
         }
         let mut view = self.remote.as_of(past);
         if lie.what.is_some() {
@@ -369,18 +374,19 @@ impl Server {
             cursor: cursor.map(str::to_owned),
             exclude_mount_runtime: true,
         };
-        let mut view = self.remote.as_of(past);
-        if !self.access.denials.is_empty() {
-            view.retain(|path| self.access.lists(path, known));
+        if dir == "/" && cursor.is_none() {
+            self.hidden.traversal_begins();
         }
-        let mut page = view.tree(&query)?;
+        let mut page = self.shown_page(None, past, &query, known)?;
         if lie.what.is_some() {
             let truly = page.total_files;
-            page = self.lie_page(&lie, past, &query, known)?;
+            page = self.shown_page(Some(&lie), past, &query, known)?;
             let next = page.next_cursor.as_deref();
-            if !self.may_hide(&lie, dir, past, cursor, next, known) {
-                lie.unknown = false;
-                page = self.lie_page(&lie, past, &query, known)?;
+            let hidden = self.would_hide(&lie, dir, past, cursor, next, known);
+            lie.unknown &= self.hidden.may_hide(&hidden);
+            page = self.shown_page(Some(&lie), past, &query, known)?;
+            if lie.unknown {
+                self.hidden.hide(hidden);
             }
             // A lie is told with the true count, with one that fits it, or with none.
             let fits = self.truth.files().all(|(path, ..)| known(path));
@@ -408,14 +414,22 @@ impl Server {
         Ok(Reply { pieces, ..Reply::answer(answer) })
     }
 
-    fn lie_page(
+    /// A page of a listing, without what may not be seen and what is hidden.
+    fn shown_page(
         &self,
-        lie: &Lie,
+        lie: Option<&Lie>,
         past: u64,
         query: &TreeQuery,
         known: &dyn Fn(&RemotePath) -> bool,
     ) -> Result<Tree, Refusal> {
         let mut view = self.remote.as_of(past);
+        if lie.is_none() && self.hidden.is_empty() && self.access.denials.is_empty() {
+            return view.tree(query);
+        }
+        let is_hidden = |path: &str| {
+            lie.is_some_and(|lie| lie.hides(&query.path, path, known))
+                || self.hidden.has(path, known)
+        };
         // What the page before ended with stays, or the cursor would be refused.
         let cursor = query.cursor.as_deref().unwrap_or_default();
         view.retain(|path| {
@@ -423,7 +437,7 @@ impl Server {
                 && path
                     .strip_prefix(cursor)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            at_cursor || !lie.hides(&query.path, path, known) && self.access.lists(path, known)
+            at_cursor || !is_hidden(path) && self.access.lists(path, known)
         });
         view.tree(query)
     }
@@ -519,10 +533,9 @@ impl Server {
         self.shape.totals && !plan.is_on(Kind::NoTotal)
     }
 
-    /// A file of which the client has no row is hidden only together with many others, by a
-    /// server that always says the true count: else nobody could ever notice. Counted are the
-    /// files that lie within the page.
-    fn may_hide(
+    /// The files that lie within the page and of which the client has no row, as far as they
+    /// would be hidden.
+    fn would_hide(
         &self,
         lie: &Lie,
         dir: &str,
@@ -530,19 +543,19 @@ impl Server {
         after: Option<&str>,
         next: Option<&str>,
         known: &dyn Fn(&RemotePath) -> bool,
-    ) -> bool {
+    ) -> Vec<RemotePath> {
         if !lie.unknown {
-            return false;
+            return Vec::new();
         }
-        let hidden = self
-            .truth
+        self.truth
             .files_at(past)
-            .filter(|(path, ..)| path.is_below(dir))
-            .filter(|(path, ..)| after.is_none_or(|after| path.as_str() > after))
-            .filter(|(path, ..)| next.is_none_or(|next| path.as_str() <= next))
-            .filter(|(path, ..)| !known(path) && lie.hides(dir, path.as_str(), known))
-            .count();
-        hidden > HIDDEN_MIN
+            .map(|(path, ..)| path)
+            .filter(|path| path.is_below(dir))
+            .filter(|path| after.is_none_or(|after| path.as_str() > after))
+            .filter(|path| next.is_none_or(|next| path.as_str() <= next))
+            .filter(|path| !known(path) && lie.hides(dir, path.as_str(), known))
+            .cloned()
+            .collect()
     }
 }
 
