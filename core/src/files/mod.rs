@@ -238,7 +238,8 @@ impl Files {
         let old = known.is_some_and(|at| at + 1 < entry.lineage.len());
         let is_delete = remote.revision().is_none();
         // Ours once more, where somebody has long written over it: the feed tells its past.
-        let was_ours = known.is_some() && !old && !entry.is_ours();
+        let other = !entry.is_ours() && !matches!(entry.remote, Remote::Unknown(_));
+        let was_ours = known.is_some() && !old && other;
         self.update(cx, path, |slot| {
             let line = &mut slot.entry.lineage;
             match known {
