@@ -397,6 +397,10 @@ impl Files {
             slot.lags = Some((since, now));
         }
         let lagged = gone && now - since >= LAG;
+        if gone && let Remote::Unknown(at) = slot.entry.remote {
+            self.testified(cx, path, at);
+        }
+        let Some(slot) = self.slots.get(path) else { return };
         match &slot.entry.remote {
             Remote::Absent(_) if gone => self.update(cx, path, |_| ()),
             // The server told of it, and did not have it in all that time.
@@ -412,7 +416,6 @@ impl Files {
             // than a replica lags.
             Remote::Unknown(at) if lagged => {
                 let at = *at;
-                self.testified(cx, path, at);
                 self.update(cx, path, |slot| {
                     slot.entry.remote = Remote::Absent(at);
                     slot.entry.hold = None;

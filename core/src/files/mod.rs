@@ -58,7 +58,7 @@ mod witnesses;
 mod work;
 
 pub use standing::Standing;
-pub use witnesses::{LeftOut, TESTIMONY};
+pub use witnesses::LeftOut;
 
 #[cfg(test)]
 mod plan_tests;

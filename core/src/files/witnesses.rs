@@ -7,19 +7,15 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use super::Files;
 use super::entry::{Ordinal, Remote};
 use super::slot::Slot;
-use super::{Files, LAG, LAG_AGAIN};
 use crate::decision::Decision;
 use crate::engine::Cx;
 use crate::path::RemotePath;
-use crate::time::Ms;
 
 /// So many of the paths that two listings left out are asked for before the others.
 const WITNESSES: usize = 8;
-
-/// So long witnesses are heard at most, if the server answers at all.
-pub const TESTIMONY: Ms = Ms(LAG.0 + 2 * LAG_AGAIN.0);
 
 /// The paths that two listings left out.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -38,8 +34,6 @@ pub(super) struct Witnesses {
 pub struct LeftOut {
     /// Those that are not asked for by name yet.
     pub doubtful: u64,
-    /// Those of them that wait for what [witnesses](WITNESSES) say.
-    pub accused: u64,
     /// Those that no traversal left out before, since one showed them.
     pub anew: u64,
 }
@@ -90,7 +84,6 @@ impl Files {
             left_out.anew += u64::from(!marked);
             if marked && second && self.witnesses.asked.len() >= WITNESSES {
                 left_out.doubtful += 1;
-                left_out.accused += 1;
                 self.witnesses.accused.insert(path);
             } else if marked && second {
                 self.witnesses.asked.insert(path.clone());
@@ -113,8 +106,9 @@ impl Files {
         });
     }
 
-    /// A path that was asked for by name is not there. When no witness is left, the listings
-    /// told the truth, and the others are asked for too.
+    /// A path that was asked for by name is not there. When no witness is left, the others are
+    /// asked for too: at once, because the next listing dismisses all witnesses, and whether a
+    /// replica only lags is found out for each of them alone.
     pub(super) fn testified(&mut self, cx: &mut Cx<'_>, path: &RemotePath, tag: Ordinal) {
         if self.witnesses.asked.remove(path) && self.witnesses.asked.is_empty() {
             for path in core::mem::take(&mut self.witnesses.accused) {

@@ -8,7 +8,7 @@ use super::export::KNOWN_FLOOR;
 use super::{Mirror, State};
 use crate::decision::{Decision, Doubtful};
 use crate::engine::Cx;
-use crate::files::{Files, LeftOut, TESTIMONY};
+use crate::files::{Files, LeftOut};
 use crate::path::RemotePath;
 use crate::policy::Backoff;
 use crate::row::{Doubt, Position};
@@ -101,11 +101,7 @@ impl Mirror {
         let again = match &doubtful {
             Some(why) => {
                 self.doubts += 1;
-                let mut again = self.confirm_in(cx);
-                if left_out.accused > 0 {
-                    // Another listing would dismiss the witnesses before they have spoken.
-                    again = again.max(TESTIMONY);
-                }
+                let again = self.confirm_in(cx);
                 cx.note(Decision::ListingDoubted { why: *why, again });
                 again
             }
