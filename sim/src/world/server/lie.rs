@@ -13,7 +13,8 @@ const HIDDEN_MIN: usize = 10;
 /// Files of which the client has no row, and that were hidden from it.
 ///
 /// Whatever lost them is the same for all pages of a traversal. It is found before the next one,
-/// so that no two in a row hide the same: two that agree are believed.
+/// so that no two in a row hide the same, because two that agree are believed. Only a workspace
+/// that shows nothing at all is shown so again, beside its true count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hidden {
     now: BTreeSet<RemotePath>,
@@ -37,8 +38,9 @@ impl Hidden {
 
     /// Whether these may be hidden together. A few are never: they could be hidden themselves by
     /// the files that others make meanwhile.
-    pub fn may_hide(&self, paths: &[RemotePath]) -> bool {
-        paths.len() > HIDDEN_MIN && !paths.iter().any(|path| self.before.contains(path))
+    pub fn may_hide(&self, paths: &[RemotePath], all: bool) -> bool {
+        let again = || paths.iter().any(|path| self.before.contains(path));
+        paths.len() > HIDDEN_MIN && (all || !again())
     }
 
     pub fn hide(&mut self, paths: Vec<RemotePath>) {

@@ -15,7 +15,7 @@ use super::disk::Content;
 use super::truth::Truth;
 use crate::faults::{Kind, Plan, mix};
 use access::{Access, Load, forbidden};
-use lie::{Hidden, Lie};
+use lie::{Hidden, Hides, Lie};
 use refusal::refusal;
 
 pub mod access;
@@ -323,7 +323,7 @@ impl Server {
         );
         let slow = strikes(plan, Kind::SlowExport, asked);
         let hidden = self.would_hide(&lie, base, past, None, None, known);
-        lie.unknown &= self.hidden.may_hide(&hidden);
+        lie.unknown &= self.hidden.may_hide(&hidden, false);
         if lie.unknown {
             self.hidden.hide(hidden);
             self.hidden.traversal_begins();
@@ -383,7 +383,8 @@ impl Server {
             page = self.shown_page(Some(&lie), past, &query, known)?;
             let next = page.next_cursor.as_deref();
             let hidden = self.would_hide(&lie, dir, past, cursor, next, known);
-            lie.unknown &= self.hidden.may_hide(&hidden);
+            let all = dir == "/" && cursor.is_none() && matches!(lie.what, Some(Hides::All));
+            lie.unknown &= self.hidden.may_hide(&hidden, all);
             page = self.shown_page(Some(&lie), past, &query, known)?;
             if lie.unknown {
                 self.hidden.hide(hidden);
