@@ -18,15 +18,16 @@ use crate::map::{Map, Set};
 pub(super) struct Manners {
     concurrency: u32,
     per_second: u32,
+    may_be_denied: u32,
     under_way: BTreeSet<CallId>,
     lately: VecDeque<Tick>,
     pause: Tick,
     listings: VecDeque<Tick>,
     /// Requests since the server refused the token, and nothing but that, by minutes.
     refused: Option<(Tick, u32)>,
-    /// When the count of 403s was begun, which files were refused since then without any news of
-    /// them, and how often that was not for the first time.
-    denied: (Tick, Set<String>, u32),
+    /// When the count of 403s was begun, and how many there were since then that no news of the
+    /// file had led to.
+    denied: (Tick, u32),
     /// Files that the feed or a listing told of since they were last refused.
     news: Set<String>,
     /// Files that are asked for alone.
@@ -42,16 +43,20 @@ const LISTINGS: usize = 60;
 /// was asked at once when the first of them came.
 const REFUSED: u32 = 12;
 
-/// So often may files be asked for in ten minutes that may not be read, beside each file once,
-/// when a wave begins.
+/// So often may files be asked for in ten minutes that may not be read: each once, when a wave
+/// begins, and a few again.
 const DENIED: u32 = 220;
+
+/// The same where people make files here, too.
+const DENIED_BOTH_WAYS: u32 = 360;
 
 /// So often may one file be read in ten minutes.
 const READS: u32 = 60;
 
 impl Manners {
-    pub(super) fn new(concurrency: u32, per_second: u32) -> Self {
+    pub(super) fn new(concurrency: u32, per_second: u32, two_way: bool) -> Self {
         Self {
+            may_be_denied: if two_way { DENIED_BOTH_WAYS } else { DENIED },
             concurrency,
             per_second,
             under_way: BTreeSet::new(),
@@ -59,7 +64,7 @@ impl Manners {
             pause: Tick(0),
             listings: VecDeque::new(),
             refused: None,
-            denied: (Tick(0), Set::default(), 0),
+            denied: (Tick(0), 0),
             news: Set::default(),
             alone: BTreeMap::new(),
             reads: (Tick(0), Map::default()),
@@ -73,7 +78,7 @@ impl Manners {
         self.pause = Tick(0);
         self.listings.clear();
         self.refused = None;
-        self.denied = (Tick(0), Set::default(), 0);
+        self.denied.1 = 0;
         self.news.clear();
         self.alone.clear();
         self.reads.1.clear();
@@ -90,9 +95,9 @@ impl Manners {
             && !self.news.remove(&path)
         {
             if self.denied.0 + Ms::mins(10) <= now {
-                self.denied = (now, Set::default(), 0);
+                self.denied = (now, 0);
             }
-            self.denied.2 += u32::from(!self.denied.1.insert(path));
+            self.denied.1 += 1;
         }
         let Event::Done { call, outcome } = event else {
             return;
@@ -207,9 +212,8 @@ impl Manners {
                 self.listing(now, request)?;
                 self.token(now)?;
                 self.read(now, request)?;
-                let again = self.denied.2;
-                if again > DENIED {
-                    let detail = format!("{again} reads are refused again within ten minutes");
+                if self.denied.1 > self.may_be_denied {
+                    let detail = format!("{} files are refused within ten minutes", self.denied.1);
                     return Err(("403".into(), detail));
                 }
                 *call

@@ -193,7 +193,11 @@ impl Oracles {
             seal: seal::Seal::default(),
             blobs: blobs::Blobs::default(),
             calls: calls::Calls::default(),
-            manners: manners::Manners::new(options.concurrency, options.per_second),
+            manners: manners::Manners::new(
+                options.concurrency,
+                options.per_second,
+                options.two_way,
+            ),
             gate: gate::Gate::default(),
             commits: commits::Commits::default(),
             refetch: refetch::Refetch::default(),
