@@ -97,7 +97,8 @@ impl Place {
 
     /// What the conflict copies at the top hold.
     pub fn conflicts(&self) -> Vec<Vec<u8>> {
-        let copies = std::fs::read_dir(self.mirror().join(".relay/conflicts")).unwrap();
+        let copies = std::fs::read_dir(self.mirror().join(".relay/conflicts"));
+        let copies = copies.into_iter().flatten();
         copies.map(|copy| std::fs::read(copy.unwrap().path()).unwrap()).collect()
     }
 
