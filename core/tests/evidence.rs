@@ -566,6 +566,40 @@ fn a_delete_that_a_killed_run_carried_out_is_not_forgotten_with_the_feed() {
     }
 }
 
+/// A person deleted it while nothing ran. The feed tells that it was deleted long ago, before it was
+/// made anew, and is lost before the disk is looked at: nobody carried that out, so what is missing
+/// is a person's delete.
+#[test]
+fn a_delete_of_the_past_does_not_hide_that_of_a_person() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.wait(Ms::secs(40));
+    lab.hold = Some(is_look);
+    lab.disk.remove("/a");
+    lab.stamps.remove("/a");
+    lab.kill();
+    lab.wait(Ms(10));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(1));
+    lab.page(&[listed("/a", 1), listed("/b", 2)], None, Some(2));
+    let events = (2..202).map(|n| deleted(n, "/a")).collect();
+    lab.wait(Ms(1));
+    let next = Some("evt_201".to_string());
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next }));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.hold = None;
+    while !lab.held.is_empty() {
+        lab.release();
+    }
+    lab.wait(Ms::secs(3));
+    lab.answer("tip", tip(100));
+    lab.page(&[listed("/a", 1), listed("/b", 2)], None, Some(2));
+    lab.wait(Ms(1));
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.sent("read"), 0, "{}", lab.story);
+    lab.request("delete /a if rev_1");
+}
+
 /// Many files were deleted while the feed was lost. When the first few that are asked for by name
 /// are found to be gone, the others are asked for, and not after another listing each.
 #[test]

@@ -684,3 +684,27 @@ fn what_was_made_and_deleted_there_before_ours_takes_nothing_away_here() {
     assert_eq!(lab.disk["/a"], hash(9), "{}", lab.story);
     assert!(!lab.told("to the trash"), "{}", lab.story);
 }
+
+/// Somebody wrote over our new file before we heard that it was taken. What the feed told of that
+/// is not forgotten with the answer, and a replica that lags does not take it back.
+#[test]
+fn what_was_written_over_ours_before_we_heard_of_ours_is_fetched() {
+    let mut lab = Lab::two_way(&[("/z", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    let call = lab.request("bulk /a v9 if 0");
+    lab.wait(Ms::secs(40));
+    let mut made = updated(101, "/a", 9);
+    made.kind = "file.created".into();
+    let events = vec![made, updated(102, "/a", 7)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    let (path, revision) = ("/a".to_string(), Revision("rev_9".into()));
+    lab.part(call, Part::Wrote { path, revision, op: None });
+    lab.done(call, Answer::WroteMany);
+    lab.wait(Ms(20));
+    lab.read("/a", 9);
+    lab.wait(Ms::secs(20));
+    lab.read("/a", 7);
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.disk["/a"], hash(7), "{}", lab.story);
+}

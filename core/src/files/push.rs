@@ -207,7 +207,7 @@ impl Files {
                 if !faster {
                     entry.remote = now;
                 }
-            } else if sent.base.is_none() {
+            } else if sent.base.is_none() && known.is_none() {
                 // Somebody made it and deleted it, and nobody knows whether before or after us.
                 entry.remote = Remote::Unknown(at);
             }

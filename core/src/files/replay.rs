@@ -39,11 +39,14 @@ impl Files {
             delete || entry.waits_for_tip(self.replay)
         });
         // What is left of it is what a listing showed, or we did.
-        self.replay = None;
+        let replay = self.replay.take();
         for path in doubtful {
             self.update(cx, &path, |slot| {
                 let entry = &mut slot.entry;
-                slot.undone = entry.remote.revision().is_none() && entry.local == Local::Unknown;
+                // What the past told nobody carried out.
+                slot.undone = entry.remote.revision().is_none()
+                    && entry.local == Local::Unknown
+                    && !entry.waits_for_tip(replay);
                 let at = entry.remote.at();
                 entry.remote = match entry.base.clone() {
                     Some(Version { revision, hash }) => {

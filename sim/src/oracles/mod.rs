@@ -274,6 +274,7 @@ impl Oracles {
     /// The power is cut.
     pub fn power_cut(&mut self, now: Tick) {
         self.stays.cut(now);
+        self.permission.power_cut();
     }
 
     /// A person allowed all deletes.

@@ -17,13 +17,19 @@ use crate::world::truth::Truth;
 pub(super) struct Permission {
     reads: BTreeMap<CallId, RemotePath>,
     denied: BTreeSet<RemotePath>,
-    /// What a power cut changed may be set aside, because nobody can tell what it is.
+    /// What a power cut changed may be set aside, because nobody can tell what it is; and so may
+    /// what a person saved since, before it was looked at.
     cut: BTreeSet<RemotePath>,
+    was_cut: bool,
 }
 
 impl Permission {
     pub(super) fn gone(&mut self) {
         self.reads.clear();
+    }
+
+    pub(super) fn power_cut(&mut self) {
+        self.was_cut = true;
     }
 
     pub(super) fn wanted(&mut self, effect: &Effect) {
@@ -61,7 +67,7 @@ impl Permission {
 
     pub(super) fn moved(&mut self, moved: &Moved, truth: &Truth) -> Ruling {
         let Place::At(path) = &moved.place else { return Ok(0) };
-        if moved.by == Who::Power {
+        if moved.by == Who::Power || moved.by == Who::Person && self.was_cut {
             self.cut.insert(path.clone());
         }
         let (Who::Process, Some(Node::File(file)), None) = (moved.by, moved.before, moved.after)

@@ -377,15 +377,25 @@ impl Server {
         if dir == "/" && cursor.is_none() {
             self.hidden.traversal_begins();
         }
-        let mut page = self.shown_page(None, past, &query, known)?;
+        let mut page = self.shown_page(past, &query, known, None)?;
+        let truly = page.total_files;
+        if lie.what.is_none() && !self.hidden.is_empty() {
+            let hidden = |path: &str| self.hidden.has(path, known);
+            page = self.shown_page(past, &query, known, Some(&hidden))?;
+            page.total_files = truly;
+        }
         if lie.what.is_some() {
-            let truly = page.total_files;
-            page = self.shown_page(Some(&lie), past, &query, known)?;
+            let told = |lie: &Lie| {
+                let hides = |path: &str| lie.hides(dir, path, known);
+                let hidden = |path: &str| hides(path) || self.hidden.has(path, known);
+                self.shown_page(past, &query, known, Some(&hidden))
+            };
+            page = told(&lie)?;
             let next = page.next_cursor.as_deref();
             let hidden = self.would_hide(&lie, dir, past, cursor, next, known);
             let all = dir == "/" && cursor.is_none() && matches!(lie.what, Some(Hides::All));
             lie.unknown &= self.hidden.may_hide(&hidden, all);
-            page = self.shown_page(Some(&lie), past, &query, known)?;
+            page = told(&lie)?;
             if lie.unknown {
                 self.hidden.hide(hidden);
             }
@@ -418,19 +428,16 @@ impl Server {
     /// A page of a listing, without what may not be seen and what is hidden.
     fn shown_page(
         &self,
-        lie: Option<&Lie>,
         past: u64,
         query: &TreeQuery,
         known: &dyn Fn(&RemotePath) -> bool,
+        hides: Option<&dyn Fn(&str) -> bool>,
     ) -> Result<Tree, Refusal> {
         let mut view = self.remote.as_of(past);
-        if lie.is_none() && self.hidden.is_empty() && self.access.denials.is_empty() {
+        if hides.is_none() && self.access.denials.is_empty() {
             return view.tree(query);
         }
-        let is_hidden = |path: &str| {
-            lie.is_some_and(|lie| lie.hides(&query.path, path, known))
-                || self.hidden.has(path, known)
-        };
+        let is_hidden = |path: &str| hides.is_some_and(|hides| hides(path));
         // What the page before ended with stays, or the cursor would be refused.
         let cursor = query.cursor.as_deref().unwrap_or_default();
         view.retain(|path| {
