@@ -12,7 +12,7 @@ use landfall_sim::enumerate::{happy_path, kills};
 use landfall_sim::faults::{Address, Kind};
 use landfall_sim::fleet::{Fleet, Night};
 use landfall_sim::hunt::{Failure, How, Hunt};
-use landfall_sim::run::{Recipe, Verdict, run};
+use landfall_sim::run::{Recipe, Report, Verdict, run};
 use landfall_sim::scenario::{self, Scenario};
 use landfall_sim::shrink::shrink;
 use landfall_sim::story::brief;
@@ -295,41 +295,16 @@ fn tell(args: &Args, seed: u64) -> u8 {
         eprintln!("sim: the trace can not be written to {}: {why}", path.display());
         return 1;
     }
-    let is_brief = args.shrink && !args.verbose && report.verdict.exit_code() != 0;
-    if !args.quiet && is_brief {
-        print!("{}", brief::tell(&recipe, &report));
-        println!("reproduce: {}", args.again(seed));
-        return report.verdict.exit_code();
-    }
-    if !args.quiet {
-        print!("{}", recipe.options);
-        print!("{}", report.story);
-    }
-    if args.verbose {
-        for address in &report.fired {
-            println!("struck: {address}");
-        }
-    }
-    println!("seed {seed}: {}", report.verdict);
-    println!(
-        "hash {:016x}, {} steps, {} faults, {} starts",
-        report.hash,
-        report.counts.steps,
-        report.fired.len(),
-        report.counts.starts
-    );
-    if report.verdict.exit_code() != 0 {
-        println!("reproduce: {}", args.again(seed));
-    }
+    print(args, seed, &recipe, &report);
     if let Some(file) = &args.report {
-        let line = reproduction(args, seed, recipe.kept.as_deref());
+        let line = args.again(seed);
         let runs = [("the smallest run", &recipe), ("as it was found", &found)];
         let runs = if args.shrink { &runs[..] } else { &runs[1..] };
         match landfall_sim::report::write(file, runs, &line) {
             Ok(()) => println!("report: {}", file.display()),
             Err(why) => {
                 eprintln!("sim: {} can not be written: {why}", file.display());
-                return 2;
+                return 1;
             }
         }
     }
@@ -339,6 +314,35 @@ fn tell(args: &Args, seed: u64) -> u8 {
         return DIFFERS;
     }
     report.verdict.exit_code()
+}
+
+/// Prints what became of the run of a seed.
+fn print(args: &Args, seed: u64, recipe: &Recipe, report: &Report) {
+    let failed = report.verdict.exit_code() != 0;
+    if args.shrink && failed && !args.verbose && !args.quiet {
+        print!("{}", brief::tell(recipe, report));
+    } else {
+        if !args.quiet {
+            print!("{}", recipe.options);
+            print!("{}", report.story);
+        }
+        if args.verbose {
+            for address in &report.fired {
+                println!("struck: {address}");
+            }
+        }
+        println!("seed {seed}: {}", report.verdict);
+        println!(
+            "hash {:016x}, {} steps, {} faults, {} starts",
+            report.hash,
+            report.counts.steps,
+            report.fired.len(),
+            report.counts.starts
+        );
+    }
+    if failed {
+        println!("reproduce: {}", args.again(seed));
+    }
 }
 
 fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {

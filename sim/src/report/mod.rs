@@ -8,6 +8,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use crate::run::{Recipe, Report, Verdict, run};
+use crate::story::brief::count;
 
 mod json;
 pub mod record;
@@ -67,13 +68,12 @@ fn panel(name: &str, recipe: &Recipe, report: &Report) -> String {
         format!("[{},{},{}]", at.0, words::Class::of(line) as u8, strings.number(line))
     }));
     let trail = json::list(words::trail(lines, item).iter().map(usize::to_string));
-    let counts = format!(
-        "{} steps, {} faults, {} starts, {} requests",
-        report.counts.steps,
-        report.fired.len(),
-        report.counts.starts,
-        report.counts.requests
-    );
+    let counts = [
+        count(report.counts.steps, "step"),
+        count(report.fired.len() as u64, "fault"),
+        count(report.counts.starts.into(), "start"),
+        count(report.counts.requests, "request"),
+    ];
     json::object(&[
         ("name", json::text(name)),
         ("seed", recipe.options.seed.to_string()),
@@ -83,7 +83,7 @@ fn panel(name: &str, recipe: &Recipe, report: &Report) -> String {
         ("item", json::text(item)),
         ("at", at.to_string()),
         ("end", end.to_string()),
-        ("counts", json::text(&counts)),
+        ("counts", json::text(&counts.join(", "))),
         ("options", json::text(&recipe.options.to_string())),
         ("bars", bars),
         ("faults", faults),

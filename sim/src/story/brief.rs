@@ -31,7 +31,7 @@ fn setting(recipe: &Recipe, report: &Report) -> String {
     let edits = report.workload.edits.len();
     format!(
         "A workspace of {}; the other client edits {}; {}.",
-        count(report.workload.files.len(), "file"),
+        count(report.workload.files.len() as u64, "file"),
         match edits {
             0 => "nothing".to_owned(),
             1 => "once".to_owned(),
@@ -45,7 +45,7 @@ fn setting(recipe: &Recipe, report: &Report) -> String {
     ) + &format!(" Nothing fails after {}.", recipe.options.chaos)
 }
 
-fn count(n: usize, what: &str) -> String {
+pub(crate) fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
