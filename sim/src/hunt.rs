@@ -10,6 +10,7 @@ use landfall_core::time::Ms;
 
 use crate::coverage::Coverage;
 use crate::faults::{KINDS, Kind};
+use crate::options::Ways;
 use crate::oracles::{ORACLES, Oracle};
 use crate::run::{Recipe, Report, Verdict, run};
 use crate::world::Planted;
@@ -30,7 +31,7 @@ pub struct Hunt {
     /// Three quiet days instead of two bad hours.
     pub idle: bool,
     /// Whether every run goes both ways, or none; else half of them do.
-    pub two_way: Option<bool>,
+    pub ways: Option<Ways>,
     /// Count what is tried.
     pub coverage: bool,
     /// The planted defect of the simulator.
@@ -87,7 +88,9 @@ impl Hunt {
     /// The recipe of one seed.
     pub fn recipe(&self, seed: u64) -> Recipe {
         let mut recipe = Recipe::of(seed);
-        recipe.options.two_way = self.two_way.unwrap_or(recipe.options.two_way);
+        if let Some(ways) = self.ways {
+            recipe.options.go(ways);
+        }
         if !self.only.is_empty() {
             recipe.options.only(&self.only);
         }

@@ -12,6 +12,7 @@ use landfall_sim::enumerate::{happy_path, kills};
 use landfall_sim::faults::{Address, Kind};
 use landfall_sim::fleet::{Fleet, Night};
 use landfall_sim::hunt::{Failure, How, Hunt};
+use landfall_sim::options::Ways;
 use landfall_sim::run::{Recipe, Report, Verdict, run};
 use landfall_sim::scenario::{self, Scenario};
 use landfall_sim::shrink::shrink;
@@ -52,7 +53,8 @@ struct Args {
     /// Without these kinds.
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     without: Vec<Kind>,
-    /// Only pull, or go both ways, in every run. Else half of the runs go both ways.
+    /// Which way bytes go in every run. Else half of the runs only pull, and most others go both
+    /// ways.
     #[arg(long, value_name = "WAYS", value_enum)]
     ways: Option<Ways>,
     /// Without any fault: what fails here fails for everybody.
@@ -219,20 +221,6 @@ fn fleet(machines: u64) -> u8 {
     code
 }
 
-/// Which way bytes go.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Ways {
-    /// From the server.
-    One,
-    /// What is written here goes to the server, too.
-    Both,
-}
-
-/// Whether every run goes both ways, or none.
-fn two_way(args: &Args) -> Option<bool> {
-    args.ways.map(|ways| matches!(ways, Ways::Both))
-}
-
 /// The kinds that are switched off.
 fn without(args: &Args) -> &[Kind] {
     if args.clean { Kind::ALL } else { &args.without }
@@ -244,7 +232,9 @@ fn recipe(args: &Args, seed: u64) -> Recipe {
         recipe.options.only(&args.only);
     }
     recipe.options.without(without(args));
-    recipe.options.two_way = two_way(args).unwrap_or(recipe.options.two_way);
+    if let Some(ways) = args.ways {
+        recipe.options.go(ways);
+    }
     if args.idle {
         recipe.options.idle();
     }
@@ -356,6 +346,7 @@ fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {
     match args.ways {
         Some(Ways::One) => line.push_str(" --ways one"),
         Some(Ways::Both) => line.push_str(" --ways both"),
+        Some(Ways::Out) => line.push_str(" --ways out"),
         None => {}
     }
     let mut list = |flag: &str, items: Vec<String>| {
@@ -381,7 +372,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
         twice: args.twice,
         first: args.first,
         idle: args.idle,
-        two_way: two_way(args),
+        ways: args.ways,
         coverage: args.coverage,
         planted: planted(args),
     };

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+use landfall_core::files::plan::SyncMode;
 use landfall_core::time::Ms;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -23,6 +25,17 @@ pub enum Mode {
     Swarm,
     /// Faults of a few kinds at chosen moments.
     Storyline(Storyline),
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Ways {
+    /// From the server.
+    One,
+    /// What is written here goes to the server, too.
+    Both,
+    /// To the server only: what others write there stays there.
+    Out,
 }
 
 /// Everything that is derived from a seed. In files all times are milliseconds.
@@ -65,6 +78,9 @@ pub struct Options {
     /// Whether what is written here goes to the server.
     #[serde(default)]
     pub two_way: bool,
+    /// Whether nothing comes from the server then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub write_only: bool,
     /// Parts per million, by kind. A scenario names the very faults instead.
     #[serde(skip, default = "no_rates")]
     pub rates: [u32; KINDS],
@@ -134,8 +150,24 @@ impl Options {
             per_second: *pick(&mut rng, &[5, 20, 100, 2_000]),
             latency: Ms(*pick(&mut rng, &[5, 30, 200, 800])),
             two_way: is_two_way(seed),
+            write_only: is_two_way(seed) && mix(seed ^ 0x0417).is_multiple_of(8),
             rates,
             workload: None,
+        }
+    }
+
+    /// Makes bytes go these ways.
+    pub fn go(&mut self, ways: Ways) {
+        self.two_way = ways != Ways::One;
+        self.write_only = ways == Ways::Out;
+    }
+
+    /// The mode of the mirror.
+    pub fn sync_mode(&self) -> SyncMode {
+        match (self.two_way, self.write_only) {
+            (false, _) => SyncMode::PullOnly,
+            (true, false) => SyncMode::Mirror,
+            (true, true) => SyncMode::WriteOnly,
         }
     }
 
@@ -177,6 +209,11 @@ impl Options {
 /// Half of the runs. Drawn by itself, so that it moves nothing else.
 fn is_two_way(seed: u64) -> bool {
     mix(seed ^ 0x2a11) & 1 == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 fn yes() -> bool {
@@ -226,8 +263,13 @@ impl fmt::Display for Options {
         )?;
         writeln!(
             f,
-            "  bulk reads: {}, totals: {}, hashes: {}, receipts: {}, a disk that folds case: {}, both ways: {}",
-            self.bulk, self.totals, self.hashes, self.receipts, self.folding, self.two_way
+            "  bulk reads: {}, totals: {}, hashes: {}, receipts: {}, a disk that folds case: {}, ways: {:?}",
+            self.bulk,
+            self.totals,
+            self.hashes,
+            self.receipts,
+            self.folding,
+            self.sync_mode()
         )?;
         f.write_str("  faults, in parts per million of their addresses:")?;
         let mut none = true;

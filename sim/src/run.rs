@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use landfall_core::files::entry::Remote;
 use landfall_core::path::RemotePath;
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Tick};
@@ -299,6 +300,17 @@ fn differing(world: &World) -> Option<RemotePath> {
     let excused = |path: &RemotePath| {
         if apart.contains(path) {
             return true;
+        }
+        // What others wrote last stays there, if nothing comes from there; and so does what the
+        // mirror can not know to be its own, because no answer came.
+        if world.options.write_only {
+            let row = world.store.view().entries.get(path);
+            let theirs = row.is_some_and(|row| match (&row.base, &row.remote) {
+                (Some(base), Remote::File { revision, .. }) => base.revision != *revision,
+                (None, Remote::File { .. }) => true,
+                _ => false,
+            });
+            return truth.now(path).is_some_and(|last| !last.ours || theirs);
         }
         // Where both ways go, nothing stays apart.
         if world.options.two_way {

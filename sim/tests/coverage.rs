@@ -14,7 +14,7 @@ fn hunt(seeds: std::ops::Range<u64>, without: Vec<Kind>) -> Hunt {
         twice: false,
         first: false,
         idle: false,
-        two_way: None,
+        ways: None,
         coverage: true,
         planted: Planted::Nothing,
     }

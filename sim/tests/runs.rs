@@ -17,7 +17,7 @@ fn hunt(seeds: std::ops::Range<u64>) -> Hunt {
         twice: true,
         first: false,
         idle: false,
-        two_way: None,
+        ways: None,
         coverage: false,
         planted: Planted::Nothing,
     }

@@ -176,6 +176,7 @@ pub struct Oracles {
     writes: writes::Writes,
     stays: stays::Stays,
     two_way: bool,
+    write_only: bool,
     run: u32,
 }
 
@@ -209,6 +210,7 @@ impl Oracles {
             writes: writes::Writes::default(),
             stays: stays::Stays::default(),
             two_way: options.two_way,
+            write_only: options.write_only,
             run: 0,
         }
     }
@@ -365,6 +367,10 @@ impl Oracles {
         self.rule(Oracle::Gate, ruling);
         if !self.two_way {
             let ruling = modes::Modes::wanted(effect);
+            self.rule(Oracle::Modes, ruling);
+        }
+        if self.write_only {
+            let ruling = modes::Modes::wanted_out(effect, truth);
             self.rule(Oracle::Modes, ruling);
         }
         let ruling = root::wanted(effect);

@@ -1,8 +1,10 @@
 //! A file that is not written here is read-only, unless a person opened it up since the start.
+//! Where nothing comes from the server, nothing goes to the trash, and nothing is placed but what
+//! was sent from here: a power cut may have taken it.
 
 use std::collections::BTreeSet;
 
-use landfall_core::effect::{DiskOp, Effect};
+use landfall_core::effect::{Aside, DiskOp, Effect};
 use landfall_core::path::RemotePath;
 
 use super::Ruling;
@@ -26,6 +28,22 @@ impl Modes {
         match effect {
             Effect::Disk { op: DiskOp::Place { path, writable: true, .. }, .. } => wrong(path),
             Effect::Disk { op: DiskOp::Place { .. }, .. } => Ok(1),
+            _ => Ok(0),
+        }
+    }
+
+    /// What is wanted where nothing comes from the server.
+    pub(super) fn wanted_out(effect: &Effect, truth: &Truth) -> Ruling {
+        let is_ours = |path| truth.now(path).is_some_and(|last| last.ours);
+        match effect {
+            Effect::Disk { op: DiskOp::Place { path, expect: None, .. }, .. } if is_ours(path) => {
+                Ok(1)
+            }
+            Effect::Disk { op: DiskOp::Place { path, .. }, .. }
+            | Effect::Disk { op: DiskOp::Remove { path, to: Aside::Trash { .. }, .. }, .. } => {
+                Err((path.to_string(), format!("{path} is touched, and the mirror only writes")))
+            }
+            Effect::Disk { .. } => Ok(1),
             _ => Ok(0),
         }
     }

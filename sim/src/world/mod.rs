@@ -235,7 +235,7 @@ impl World {
     /// while it is populated.
     pub fn planned(options: Options, mut plan: Plan, story: Story) -> Self {
         plan.stage = Stage::new(options.scenes());
-        let mode = if options.two_way { SyncMode::Mirror } else { SyncMode::PullOnly };
+        let mode = options.sync_mode();
         let config = Config {
             seed: options.seed,
             remotes: vec![(
@@ -367,7 +367,7 @@ impl World {
 
     /// Which way bytes go.
     pub fn mode(&self) -> SyncMode {
-        if self.options.two_way { SyncMode::Mirror } else { SyncMode::PullOnly }
+        self.options.sync_mode()
     }
 
     /// The rolling hash of all steps.

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use landfall_core::effect::{Push, Request};
 use landfall_core::event::{Event, Fetched, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
-use landfall_core::files::entry::Remote;
 use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
 use landfall_core::time::Ms;
@@ -321,12 +320,9 @@ impl World {
         // The clock of the server does not jump.
         let wall = WALL_START + self.now.0;
         let Reply { pieces, end, think, pace } = {
-            let rows = self.store.view();
             // A file that was deleted and made again is as good as unknown: the machine has
             // nothing left to doubt an omission with.
-            let known = |path: &RemotePath| {
-                rows.entries.get(path).is_some_and(|row| matches!(row.remote, Remote::File { .. }))
-            };
+            let known = |path: &RemotePath| self.store.says_there(path);
             // The adapter reads what is on the stage, and sends nothing else for it.
             let (disk, ever_saved) = (&self.disk, &self.ever_saved);
             let staged = |push: &Push| match disk.node(&Place::Stage(push.blob)) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use landfall_core::effect::Change;
+use landfall_core::files::entry::Remote;
 use landfall_core::id::{CommandId, CommitSeq};
 use landfall_core::path::RemotePath;
 use landfall_core::row::{EntryRow, Loaded, MirrorRow, Of, Row, RowKey, Value};
@@ -78,6 +79,19 @@ impl Store {
     /// The durable rows, decoded.
     pub fn view(&self) -> &View {
         &self.view
+    }
+
+    /// Whether the rows say that the server has a file, those that are not durable yet, too: what
+    /// the machine has in mind is newer than what is durable.
+    pub fn says_there(&self, path: &RemotePath) -> bool {
+        let there = |row: &EntryRow| matches!(row.remote, Remote::File { .. });
+        let mut coming = self.pending.iter().flat_map(|commit| &commit.changes);
+        self.view.entries.get(path).is_some_and(there)
+            && coming.all(|change| match change {
+                Change::Put(Row { value: Value::Entry(of, row), .. }) => of != path || there(row),
+                Change::Delete(RowKey { of: Of::Entry(of), .. }) => of != path,
+                _ => true,
+            })
     }
 
     /// Takes a commit in.

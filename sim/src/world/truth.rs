@@ -21,6 +21,8 @@ pub struct Version {
     pub revision: u64,
     /// When.
     pub at: Tick,
+    /// Whether the mirror wrote it.
+    pub ours: bool,
 }
 
 impl Version {
@@ -44,7 +46,13 @@ pub struct Truth {
 
 impl Truth {
     /// Writes down a change. Returns its number.
-    pub fn change(&mut self, path: &RemotePath, content: Option<Content>, at: Tick) -> u64 {
+    pub fn change(
+        &mut self,
+        path: &RemotePath,
+        content: Option<Content>,
+        at: Tick,
+        ours: bool,
+    ) -> u64 {
         let n = self.log.len() as u64 + 1;
         self.log.push(Some(path.clone()));
         if !self.versions.contains_key(path) {
@@ -58,7 +66,7 @@ impl Truth {
             (None, Some(_)) => self.created += 1,
             _ => {}
         }
-        versions.push(Version { n, content, revision: n, at });
+        versions.push(Version { n, content, revision: n, at, ours });
         n
     }
 

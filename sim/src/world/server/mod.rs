@@ -117,7 +117,7 @@ impl Server {
                 self.remote.delete(path.as_str(), Wall(wall));
             }
         }
-        let n = self.truth.change(path, bytes, at);
+        let n = self.truth.change(path, bytes, at, false);
         assert_eq!(n, self.remote.tip(), "the server and its history agree");
         n
     }

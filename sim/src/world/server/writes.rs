@@ -137,7 +137,7 @@ impl Server {
         if accepted.again {
             self.wrote.push(wrote(How::Again));
         } else {
-            let n = self.truth.change(&file.path, Some(bytes), asked.at);
+            let n = self.truth.change(&file.path, Some(bytes), asked.at, true);
             self.wrote.push(wrote(How::Done(n)));
             self.doom(n, plan);
         }
@@ -170,7 +170,7 @@ impl Server {
             }
             Err(refusal) => return Err(refusal),
         };
-        let n = self.truth.change(path, None, asked.at);
+        let n = self.truth.change(path, None, asked.at, true);
         let (command, path) = (command.clone(), path.clone());
         self.wrote.push(Wrote { command, path, hash: None, how: How::Done(n) });
         self.doom(n, plan);
