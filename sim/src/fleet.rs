@@ -118,6 +118,8 @@ fn world(seed: u64) -> World {
     (options.page, options.bulk, options.totals, options.hashes) = (50, true, true, true);
     (options.concurrency, options.per_second, options.latency) = (16, 2_000, Ms(200));
     options.receipts = true;
+    // Each fetches what changed over night.
+    options.write_only = false;
     World::new(options, Story::default())
 }
 
