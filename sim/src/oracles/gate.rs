@@ -1,11 +1,12 @@
 //! The gate keeps its table. A throttle halves what may be under way at once, and no more; an
-//! undisturbed round adds one. Five failures in a row open the breaker, and nothing else does.
-//! What the status says of all that is so.
+//! undisturbed round adds one. After a 429 that does not say how long, nothing is sent for longer
+//! each time. What moves bytes never takes the last place. Five failures in a row open the
+//! breaker, and nothing else does. What the status says of all that is so.
 //!
 //! It is no second gate. It knows neither what waits nor any fraction, so it only says what no
 //! gate of that table does.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use landfall_core::decision::Decision;
 use landfall_core::effect::{Effect, Request};
@@ -15,12 +16,17 @@ use landfall_core::gate::BreakerState;
 use landfall_core::gate::breaker::{COOLDOWN, THRESHOLD, WINDOW};
 use landfall_core::id::CallId;
 use landfall_core::status::WorkspaceStatus;
-use landfall_core::time::Tick;
+use landfall_core::time::{Ms, Tick};
 
 use super::Ruling;
 
 /// So many failures in a row are an outage wherever the window of the breaker began.
 const OUTAGE: usize = 2 * THRESHOLD as usize - 1;
+
+/// Nothing is sent for at least so long after the n-th 429 in a row that does not say how long.
+fn pause(times: u32) -> Ms {
+    Ms(1_000 << (times - 1).min(5)).min(Ms::secs(30))
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Failure {
@@ -32,7 +38,12 @@ struct Failure {
 /// What the gate was told, and what it did since.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    under_way: BTreeSet<CallId>,
+    /// Requests at once, as configured.
+    concurrency: u32,
+    /// What is under way, and whether it moves bytes.
+    under_way: BTreeMap<CallId, bool>,
+    /// 429s in a row, and until when nothing may be sent because of the last.
+    throttled: (u32, Tick),
     /// So many were let through at once since the last throttle, or could be after it.
     most: u32,
     /// What the last throttle left, and the answers since.
@@ -46,16 +57,21 @@ pub(super) struct Gate {
 }
 
 impl Gate {
+    pub(super) fn new(concurrency: u32) -> Self {
+        Self { concurrency, ..Self::default() }
+    }
+
     pub(super) fn started(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.concurrency);
     }
 
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
         match event {
-            Event::Part { call, part: Part::Opened } if self.under_way.remove(call) => {
+            Event::Part { call, part: Part::Opened } if self.under_way.remove(call).is_some() => {
                 self.failures.clear();
+                self.throttled.0 = 0;
             }
-            Event::Done { call, outcome } if self.under_way.remove(call) => {
+            Event::Done { call, outcome } if self.under_way.remove(call).is_some() => {
                 self.answered(now, outcome);
             }
             _ => {}
@@ -64,9 +80,19 @@ impl Gate {
 
     fn answered(&mut self, now: Tick, outcome: &Outcome) {
         let spoke = match outcome {
-            Outcome::Ok(_) => true,
+            Outcome::Ok(_) => {
+                self.throttled.0 = 0;
+                true
+            }
             Outcome::Failed { why: Fault::Unauthorized, .. } => false,
-            Outcome::Failed { why: Fault::Throttled | Fault::WorkspaceBusy, .. } => false,
+            Outcome::Failed { why: Fault::Throttled, retry_after, .. } => {
+                self.throttled.0 += 1;
+                if retry_after.is_none() {
+                    self.throttled.1 = now + pause(self.throttled.0);
+                }
+                false
+            }
+            Outcome::Failed { why: Fault::WorkspaceBusy, .. } => false,
             Outcome::Failed { why, .. } if why.is_disk() => false,
             Outcome::Failed { blame, .. } => {
                 if *blame != Blame::Payload {
@@ -105,7 +131,7 @@ impl Gate {
         match effect {
             Effect::Ask { call, request, .. } => self.asked(now, *call, request),
             Effect::Cancel { call } => {
-                if self.under_way.remove(call) {
+                if self.under_way.remove(call).is_some() {
                     self.tried = None;
                     self.failures.push(Failure { at: now, given_up: true });
                 }
@@ -141,7 +167,28 @@ impl Gate {
     }
 
     fn asked(&mut self, now: Tick, call: CallId, request: &Request) -> Ruling {
-        self.under_way.insert(call);
+        let (times, until) = self.throttled;
+        if now < until {
+            let wait = until - now;
+            let detail =
+                format!("{request:?} is sent {wait} too early after {times} 429s in a row");
+            return Err(("429".into(), detail));
+        }
+        let is_bulk = !matches!(
+            request,
+            Request::Events { .. }
+                | Request::Tip
+                | Request::Stream { .. }
+                | Request::Push(_)
+                | Request::PushMany { .. }
+                | Request::PushDelete { .. }
+        );
+        self.under_way.insert(call, is_bulk);
+        let bulk = self.under_way.values().filter(|is_bulk| **is_bulk).count() as u32;
+        if is_bulk && bulk > (self.concurrency - 1).max(1) {
+            let detail = format!("{bulk} of {} places move bytes: {request:?}", self.concurrency);
+            return Err(("last place".into(), detail));
+        }
         let at_once = self.under_way.len() as u32;
         self.most = self.most.max(at_once);
         if let Some((left, answers)) = self.left

@@ -199,7 +199,7 @@ impl Oracles {
                 options.per_second,
                 options.two_way,
             ),
-            gate: gate::Gate::default(),
+            gate: gate::Gate::new(options.concurrency),
             commits: commits::Commits::default(),
             refetch: refetch::Refetch::default(),
             stop: stop::Stop::default(),
