@@ -10,6 +10,7 @@ use landfall_core::id::{CallId, CommandId, OpId, Revision};
 use landfall_core::path::RemotePath;
 use landfall_core::row::{Row, Value};
 use landfall_core::time::Ms;
+use landfall_core::wire::FeedEvent;
 
 fn rows(lab: &Lab) -> Vec<Value> {
     let rows = lab.rows.rows();
@@ -662,23 +663,30 @@ fn who_may_not_ask_what_became_of_its_writes_hardly_does() {
     assert!(lab.status().in_step, "{:?}", lab.status());
 }
 
-/// Somebody else made the same file and deleted it again, which the feed tells before our write is
-/// answered. It was written after that, or it would have met something.
-#[test]
-fn what_was_made_and_deleted_there_before_ours_takes_nothing_away_here() {
+/// A new file is sent, version 9. The feed tells that `made` was made there, and what came `next`,
+/// before the write is answered.
+fn told_before_our_answer(made: u8, next: FeedEvent) -> Lab {
     let mut lab = Lab::two_way(&[("/z", 1)]);
     lab.saves("/a", 9);
     lab.wait(Ms(20));
     let call = lab.request("bulk /a v9 if 0");
     lab.wait(Ms::secs(40));
-    let mut made = updated(101, "/a", 5);
+    let mut made = updated(101, "/a", made);
     made.kind = "file.created".into();
-    let events = vec![made, deleted(102, "/a")];
+    let events = vec![made, next];
     lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
     let (path, revision) = ("/a".to_string(), Revision("rev_9".into()));
     lab.part(call, Part::Wrote { path, revision, op: None });
     lab.done(call, Answer::WroteMany);
     lab.wait(Ms(20));
+    lab
+}
+
+/// Somebody else made the same file and deleted it again, which the feed tells before our write is
+/// answered. It was written after that, or it would have met something.
+#[test]
+fn what_was_made_and_deleted_there_before_ours_takes_nothing_away_here() {
+    let mut lab = told_before_our_answer(5, deleted(102, "/a"));
     lab.read("/a", 9);
     lab.wait(Ms::secs(5));
     assert_eq!(lab.disk["/a"], hash(9), "{}", lab.story);
@@ -689,19 +697,7 @@ fn what_was_made_and_deleted_there_before_ours_takes_nothing_away_here() {
 /// is not forgotten with the answer, and a replica that lags does not take it back.
 #[test]
 fn what_was_written_over_ours_before_we_heard_of_ours_is_fetched() {
-    let mut lab = Lab::two_way(&[("/z", 1)]);
-    lab.saves("/a", 9);
-    lab.wait(Ms(20));
-    let call = lab.request("bulk /a v9 if 0");
-    lab.wait(Ms::secs(40));
-    let mut made = updated(101, "/a", 9);
-    made.kind = "file.created".into();
-    let events = vec![made, updated(102, "/a", 7)];
-    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
-    let (path, revision) = ("/a".to_string(), Revision("rev_9".into()));
-    lab.part(call, Part::Wrote { path, revision, op: None });
-    lab.done(call, Answer::WroteMany);
-    lab.wait(Ms(20));
+    let mut lab = told_before_our_answer(9, updated(102, "/a", 7));
     lab.read("/a", 9);
     lab.wait(Ms::secs(20));
     lab.read("/a", 7);

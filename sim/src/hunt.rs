@@ -30,7 +30,7 @@ pub struct Hunt {
     pub first: bool,
     /// Three quiet days instead of two bad hours.
     pub idle: bool,
-    /// Whether every run goes both ways, or none; else half of them do.
+    /// Which way bytes go in every run; else as its seed says.
     pub ways: Option<Ways>,
     /// Count what is tried.
     pub coverage: bool,
