@@ -12,6 +12,7 @@ use crate::engine::{Cx, Engine, Port};
 use crate::event::{Boot, Event, Hint, LastExit, Order, Outcome, Part, Stop};
 use crate::fault::{Blame, Fault};
 use crate::fingerprint::Print;
+use crate::gate::Gate;
 use crate::id::{CallId, CommitSeq, RemoteId, StoreId, UnitId};
 use crate::journal::STORE_PATIENCE;
 use crate::row::{Loaded, Row, RowError, StoredRow};
@@ -140,6 +141,11 @@ impl Machine {
             .filter_map(|(id, unit)| unit.lane_ref().status(*id, now, &self.engine))
             .collect();
         Status { verdict: units.iter().map(|unit| unit.verdict).max().unwrap_or_default(), units }
+    }
+
+    /// The gate in front of a server, to be looked at.
+    pub fn gate(&self, remote: RemoteId) -> Option<&Gate> {
+        self.engine.gates.get(&remote)
     }
 
     /// A number that is the same for two machines that will do the same, whenever they do it:

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use landfall_core::files::entry::Remote;
 use landfall_core::path::RemotePath;
+use landfall_core::row::EntryRow;
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::{Ms, Tick};
 use landfall_core::trace::Line;
@@ -254,6 +255,20 @@ fn stuck(world: &World) -> Option<(String, String)> {
     if let Some(path) = differing(world) {
         return Some((path.to_string(), wait()));
     }
+    // Whether the server still has what it once had is asked for, and not left open.
+    let excused = world.excused();
+    let rows = &world.store.view().entries;
+    let truth = &world.server.truth;
+    let is_there = |path: &RemotePath| truth.now(path).is_some_and(|last| last.content.is_some());
+    let open = |(path, row): &(&RemotePath, &EntryRow)| {
+        matches!(row.remote, Remote::Unknown(_))
+            && !world.is_denied(path)
+            && !(is_there(path) && excused.contains(*path))
+    };
+    if let Some((path, _)) = rows.iter().find(open) {
+        let why = format!("nobody knows whether the server has it; {}", wait());
+        return Some((path.to_string(), why));
+    }
     // Names that nobody can place have to be counted, all of them.
     let refused = world.unplaceable();
     if !refused.contains(&unit.refused_names) {
@@ -261,7 +276,6 @@ fn stuck(world: &World) -> Option<(String, String)> {
         return Some(("refused names".into(), why));
     }
     // What can not be placed or read for good is set aside, and hinders nothing else.
-    let excused = world.excused();
     let aside = unit.set_aside.iter().find(|(path, _)| !excused.contains(path.as_str()));
     if unit.set_aside_count > excused.len() as u64 || aside.is_some() {
         let item = aside.map_or("set aside", |(path, _)| path.as_str());

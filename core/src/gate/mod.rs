@@ -79,8 +79,12 @@ pub struct Gate {
     config: GateConfig,
     seed: u64,
     queues: [VecDeque<CallId>; 3],
-    /// Stride scheduling: the class with the smallest pass goes first.
+    /// Stride scheduling: the class with the smallest pass goes first. A class that had nothing to
+    /// ask, or might not, gets none of that time back, and whoever asked alone owes nothing for it:
+    /// no pass counts for less than `turn`, and none is ahead of it by more than one turn costs.
     passes: [u64; 3],
+    /// The pass of the request that went last.
+    turn: u64,
     waiting: BTreeMap<CallId, Queued>,
     in_flight: BTreeMap<CallId, Class>,
     /// Requests at once, in sixteenths.
@@ -104,6 +108,7 @@ impl Gate {
             seed,
             queues: Default::default(),
             passes: [0; 3],
+            turn: 0,
             waiting: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             limit16: config.concurrency.min(FIRST_CONCURRENCY) * 16,
@@ -123,13 +128,7 @@ impl Gate {
 
     /// Puts a request in line.
     pub fn enqueue(&mut self, call: CallId, class: Class, queued: Queued) {
-        let queue = class as usize;
-        if self.queues[queue].is_empty() {
-            // A class that was idle does not get its idle time back.
-            let least = (0..3).filter(|q| !self.queues[*q].is_empty()).map(|q| self.passes[q]);
-            self.passes[queue] = self.passes[queue].max(least.min().unwrap_or(0));
-        }
-        self.queues[queue].push_back(call);
+        self.queues[class as usize].push_back(call);
         self.waiting.insert(call, queued);
     }
 
@@ -161,7 +160,8 @@ impl Gate {
         let queue = class as usize;
         let call = self.queues[queue].pop_front()?;
         let queued = self.waiting.remove(&call)?;
-        self.passes[queue] += STRIDES[queue];
+        self.turn = self.pass(class);
+        self.passes[queue] = self.turn + STRIDES[queue];
         self.rate.take(now);
         self.breaker.sent(call);
         self.in_flight.insert(call, class);
@@ -251,6 +251,11 @@ impl Gate {
         (until > now).then_some(until)
     }
 
+    /// How many requests of each class wait for their turn, the most urgent class first.
+    pub fn waiting(&self) -> [usize; 3] {
+        [0, 1, 2].map(|queue| self.queues[queue].len())
+    }
+
     /// What the server says of our credentials.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
@@ -269,6 +274,7 @@ impl Gate {
             seed: _,
             queues,
             passes,
+            turn,
             waiting,
             in_flight,
             limit16,
@@ -279,11 +285,9 @@ impl Gate {
             credentials,
         } = self;
         print.plain(&(id, config, limit16, throttles));
-        let waits = |queue: &usize| !queues[*queue].is_empty();
-        let least = (0..3).filter(waits).map(|queue| passes[queue]).min().unwrap_or(0);
-        for queue in (0..3).filter(waits) {
-            print.plain(&(queue, passes[queue] - least));
-            for call in &queues[queue] {
+        for (queue, pass) in queues.iter().zip(passes) {
+            print.plain(&(queue.len(), pass.saturating_sub(*turn)));
+            for call in queue {
                 print.call(*call);
             }
         }
@@ -327,7 +331,11 @@ impl Gate {
             .into_iter()
             .filter(|class| !self.queues[*class as usize].is_empty())
             .filter(|class| *class != Class::Bulk || bulk < (limit - 1).max(1))
-            .min_by_key(|class| self.passes[*class as usize])
+            .min_by_key(|class| self.pass(*class))
+    }
+
+    fn pass(&self, class: Class) -> u64 {
+        self.passes[class as usize].max(self.turn)
     }
 }
 

@@ -97,6 +97,52 @@ fn no_class_starves_another() {
 }
 
 #[test]
+fn whoever_asked_alone_owes_nothing_for_it() {
+    let mut gate = gate(1);
+    let mut turns = (0..).map(|n| Tick(n * 1000));
+    let mut next = |gate: &mut Gate| {
+        let now = turns.next().unwrap();
+        let (call, _) = gate.grant(now).unwrap();
+        gate.settle(now, call, &good());
+        call.n
+    };
+    for n in 0..500 {
+        ask(&mut gate, Class::Interactive, n..n + 1);
+        assert_eq!(next(&mut gate), n);
+    }
+    ask(&mut gate, Class::Bulk, 1000..1100);
+    ask(&mut gate, Class::Interactive, 500..600);
+    let first: Vec<u64> = (0..10).map(|_| next(&mut gate)).collect();
+    assert_eq!(first, [1000, 500, 501, 502, 503, 1001, 504, 505, 506, 507]);
+}
+
+#[test]
+fn a_class_that_might_not_ask_gets_none_of_that_time_back() {
+    let mut gate = gate(4);
+    ask(&mut gate, Class::Bulk, 1000..1100);
+    assert_eq!(granted(&mut gate, Tick(0)), [1000, 1001, 1002]);
+    for n in 0..500 {
+        ask(&mut gate, Class::Interactive, n..n + 1);
+        assert_eq!(granted(&mut gate, Tick(n * 1000)), [n], "the last place is not for bulk");
+        gate.settle(Tick(n * 1000), call(n), &good());
+    }
+    // A throttle leaves one place for all of them.
+    let now = Tick(600_000);
+    for n in 1000..1003 {
+        gate.settle(now, call(n), &throttled(None));
+    }
+    ask(&mut gate, Class::Interactive, 500..600);
+    let mut order = Vec::new();
+    for turn in 1..=10 {
+        let now = now + Ms::secs(100 * turn);
+        let (call, _) = gate.grant(now).unwrap();
+        gate.cancel(call);
+        order.push(call.n);
+    }
+    assert_eq!(order.iter().filter(|n| **n >= 1000).count(), 2, "{order:?}");
+}
+
+#[test]
 fn a_file_that_is_not_there_says_nothing_bad_about_the_server() {
     let mut gate = gate(1);
     let missing =

@@ -15,7 +15,7 @@ use landfall_core::fault::{Blame, Fault};
 use landfall_core::gate::BreakerState;
 use landfall_core::gate::breaker::{COOLDOWN, THRESHOLD, WINDOW};
 use landfall_core::id::CallId;
-use landfall_core::status::WorkspaceStatus;
+use landfall_core::status::{Verdict, WorkspaceStatus};
 use landfall_core::time::{Ms, Tick};
 
 use super::Ruling;
@@ -54,6 +54,8 @@ pub(super) struct Gate {
     /// The last request of an outage.
     tried: Option<Tick>,
     closed_until: Tick,
+    /// The last that the server said, if it said anything, was that it refuses the credentials.
+    refused: bool,
 }
 
 impl Gate {
@@ -70,6 +72,7 @@ impl Gate {
             Event::Part { call, part: Part::Opened } if self.under_way.remove(call).is_some() => {
                 self.failures.clear();
                 self.throttled.0 = 0;
+                self.refused = false;
             }
             Event::Done { call, outcome } if self.under_way.remove(call).is_some() => {
                 self.answered(now, outcome);
@@ -79,6 +82,11 @@ impl Gate {
     }
 
     fn answered(&mut self, now: Tick, outcome: &Outcome) {
+        match outcome {
+            Outcome::Failed { why: Fault::Unauthorized, .. } => self.refused = true,
+            Outcome::Failed { why, .. } if !why.was_answered() => {}
+            _ => self.refused = false,
+        }
         let spoke = match outcome {
             Outcome::Ok(_) => {
                 self.throttled.0 = 0;
@@ -227,6 +235,13 @@ impl Gate {
             return wrong(format!("the status says {said} failures in a row of {sure} to {all}"));
         }
         let is_told = || unit.waits.iter().any(|wait| wait.contains("the gate to the server"));
+        let says_refused = unit.reason.contains("refuses the credentials");
+        if self.refused && unit.verdict == Verdict::Ok || says_refused && !self.refused {
+            let last = if self.refused { "a 401" } else { "no 401" };
+            let detail =
+                format!("the status says `{}`, and the last answer was {last}", unit.reason);
+            return wrong(detail);
+        }
         if now < self.closed_until && !unit.in_step && !is_told() {
             let wait = self.closed_until - now;
             return wrong(format!("the status does not say that the gate is closed for {wait}"));

@@ -24,6 +24,7 @@ mod root;
 mod seal;
 mod stays;
 mod stop;
+mod turns;
 mod writes;
 
 use std::fmt;
@@ -96,6 +97,8 @@ oracles! {
     Manners = "manners";
     /// The gate slows down and speeds up as its table says, and the status says so.
     Gate = "gate";
+    /// No class of requests starves another.
+    Turns = "turns";
     /// Nothing outside of the root or below a control directory is touched.
     RootSafe = "root-safe";
     /// What may not be read any more stays where it is.
@@ -166,6 +169,7 @@ pub struct Oracles {
     calls: calls::Calls,
     manners: manners::Manners,
     gate: gate::Gate,
+    turns: turns::Turns,
     commits: commits::Commits,
     refetch: refetch::Refetch,
     stop: stop::Stop,
@@ -200,6 +204,7 @@ impl Oracles {
                 options.two_way,
             ),
             gate: gate::Gate::new(options.concurrency),
+            turns: turns::Turns::default(),
             commits: commits::Commits::default(),
             refetch: refetch::Refetch::default(),
             stop: stop::Stop::default(),
@@ -257,6 +262,7 @@ impl Oracles {
         self.commits.started();
         self.manners.started();
         self.gate.started();
+        self.turns.started();
         self.brake.started();
         self.modes.started();
         self.stop.started();
@@ -341,6 +347,7 @@ impl Oracles {
         self.deletes.heard(now, event);
         self.manners.heard(now, event);
         self.gate.heard(now, event);
+        self.turns.heard(event);
         self.refetch.heard(now, event);
         self.calls.heard(event);
         self.idle.heard(event);
@@ -365,6 +372,8 @@ impl Oracles {
         self.rule(Oracle::Manners, ruling);
         let ruling = self.gate.wanted(now, effect);
         self.rule(Oracle::Gate, ruling);
+        let ruling = self.turns.wanted(effect);
+        self.rule(Oracle::Turns, ruling);
         if !self.two_way {
             let ruling = modes::Modes::wanted(effect);
             self.rule(Oracle::Modes, ruling);
@@ -390,6 +399,11 @@ impl Oracles {
         self.rule(Oracle::NoDeleteOnOneListing, ruling);
         let ruling = self.refetch.wanted(effect, &self.deletes, store, truth, disk);
         self.rule(Oracle::NoRefetch, ruling);
+    }
+
+    /// So many requests of each class wait for their turn, now that a step has ended.
+    pub fn waits(&mut self, waiting: [usize; 3]) {
+        self.turns.waits(waiting);
     }
 
     /// What a person would read in the status now.

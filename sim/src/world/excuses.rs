@@ -45,7 +45,8 @@ impl World {
         flat + deep.min(1)..=flat + 2 * deep
     }
 
-    fn is_denied(&self, path: &RemotePath) -> bool {
+    /// Whether a file may not be read.
+    pub fn is_denied(&self, path: &RemotePath) -> bool {
         !self.server.access.may_read(path.as_str())
     }
 

@@ -55,6 +55,9 @@ use store::Store;
 /// The one workspace of a simulation.
 pub const UNIT: UnitId = UnitId(0);
 
+/// Its server.
+pub const REMOTE: RemoteId = RemoteId(0);
+
 /// The wall clock at the start: 2026-11-21 00:00 UTC.
 const WALL_START: u64 = 1_795_219_200_000;
 
@@ -239,7 +242,7 @@ impl World {
         let config = Config {
             seed: options.seed,
             remotes: vec![(
-                RemoteId(0),
+                REMOTE,
                 GateConfig { concurrency: options.concurrency, per_second: options.per_second },
             )],
             workspaces: vec![(UNIT, WorkspaceConfig { mode, ..WorkspaceConfig::default() })],

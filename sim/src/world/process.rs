@@ -13,7 +13,7 @@ use landfall_core::trace::{Line, VERSION};
 
 use super::disk::{Content, Disk, Fate};
 use super::server::hash_of;
-use super::{Happening, Kill, Planted, World};
+use super::{Happening, Kill, Planted, REMOTE, World};
 use crate::coverage::Mark;
 use crate::faults::{Kind, mix};
 use crate::oracles::Oracle;
@@ -134,6 +134,9 @@ impl World {
         }
         for effect in &effects {
             self.oracles.wanted(self.now, effect, &self.store, &self.server.truth, &self.disk);
+        }
+        if let Some(gate) = machine.gate(REMOTE) {
+            self.oracles.waits(gate.waiting());
         }
         let is_of_gate = |effect: &Effect| {
             matches!(
