@@ -353,7 +353,7 @@ impl Oracles {
         self.idle.heard(event);
         let ruling = self.permission.heard(event, disk);
         self.rule(Oracle::ReadPermission, ruling);
-        let ruling = self.blobs.heard(event, disk);
+        let ruling = self.blobs.heard(now, event, disk);
         self.rule(Oracle::Blobs, ruling);
     }
 
@@ -490,7 +490,7 @@ impl Oracles {
             let ruling = self.modes.end(disk, truth);
             self.rule(Oracle::Modes, ruling);
         }
-        let ruling = self.blobs.end(disk);
+        let ruling = self.blobs.end(now, disk);
         self.rule(Oracle::Blobs, ruling);
     }
 }
