@@ -251,3 +251,34 @@ fn a_delete_does_not_make_up_for_a_file_that_the_export_left_out() {
     assert!(!lab.told("believed"), "{}", lab.story);
     assert!(lab.told("yields to the tree"), "{}", lab.story);
 }
+
+/// The same, and the feed tells of the delete only after the server counted.
+#[test]
+fn a_delete_that_is_told_late_does_not_make_up_for_it_either() {
+    let mut lab = Lab::exactly(WorkspaceConfig::default()).start();
+    lab.answer("tip", tip(100));
+    let call = lab.export(&[("/a", 1), ("/b", 2)]);
+    lab.done(call, Answer::Exported);
+    lab.page(&[], None, Some(2));
+    assert!(!lab.told("believed"), "{}", lab.story);
+    let events = vec![deleted(101, "/b")];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    assert!(!lab.told("believed"), "{}", lab.story);
+    assert!(lab.told("yields to the tree"), "{}", lab.story);
+}
+
+/// A question to the feed that was under way before the count says nothing of what came after.
+#[test]
+fn the_feed_is_asked_anew_after_the_count() {
+    let mut lab = Lab::exactly(WorkspaceConfig::default()).start();
+    lab.answer("tip", tip(100));
+    let call = lab.export(&[("/a", 1), ("/b", 2)]);
+    lab.wait(Ms::secs(44));
+    let before = lab.request("events");
+    lab.done(call, Answer::Exported);
+    lab.page(&[], None, Some(2));
+    lab.done(before, Answer::Events { events: Vec::new(), next: None });
+    assert!(!lab.told("believed"), "{}", lab.story);
+    lab.quiet_feed();
+    assert!(lab.told("believed"), "{}", lab.story);
+}

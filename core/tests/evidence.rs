@@ -626,3 +626,24 @@ fn many_deletes_that_nobody_told_do_not_take_a_listing_for_every_few() {
     let listings = lab.sent("tree") - before;
     assert!(listings <= 4, "{listings} listings\n{}", lab.story);
 }
+
+/// The feed is lost and begins far in the past. There it tells of a delete, and then falls silent,
+/// long before it tells that the file was made anew. Silence is the end only where the server has
+/// nothing newer.
+#[test]
+fn a_past_that_breaks_off_deletes_nothing() {
+    for goes_on in [true, false] {
+        let mut lab = Lab::in_step_with(&[("/a", 1), ("/b", 2)]);
+        lab.wait(Ms::secs(40));
+        lab.answer("events", refused(410, "gone", ""));
+        lab.answer("tip", tip(1));
+        lab.page(&[listed("/a", 1), listed("/b", 2)], None, Some(2));
+        lab.wait(Ms(1));
+        let events = vec![deleted(5, "/a")];
+        lab.answer("events", Outcome::Ok(Answer::Events { events, next: Some("evt_5".into()) }));
+        lab.quiet_feed();
+        lab.answer("tip", tip(if goes_on { 100 } else { 5 }));
+        lab.wait(Ms::secs(3));
+        assert_eq!(lab.disk.contains_key("/a"), goes_on, "{}", lab.story);
+    }
+}

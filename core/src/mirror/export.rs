@@ -14,6 +14,7 @@ use crate::event::{Answer, Fetched, Outcome};
 use crate::fault::Fault;
 use crate::files::Files;
 use crate::gate::Class;
+use crate::row::Position;
 use crate::row::TraversalRow;
 use crate::timers::Why;
 
@@ -151,25 +152,55 @@ impl Mirror {
             // Then the listing itself will have to be asked for until it is there.
             _ => None,
         };
-        // What was deleted since it was exported is not counted any more, and must not make up for
-        // a file that the export left out.
-        let id = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id);
-        let kept = kept.saturating_sub(files.told_deletes_of(id));
         match total {
             None => self.yield_to_tree(cx, files, Yield::Uncounted { files: kept }),
-            Some(total) if kept < total => {
-                self.yield_to_tree(cx, files, Yield::BelowTotal { files: kept, total });
+            Some(total)
+                if self.left_by_export(files, kept) < total
+                    || self.at == Some(Position::NoFeed) =>
+            {
+                self.judge_count(cx, files, kept, total);
             }
             Some(total) => {
-                cx.note(Decision::ExportBelieved { files: kept, total });
-                self.change(cx, |row| {
-                    if let Some(traversal) = &mut row.traversal {
-                        traversal.seen = kept;
-                        traversal.total = Some(total);
-                    }
-                });
-                self.finish(cx, files);
+                self.state = State::Counted { files: kept, total, asked: false };
+                self.ask_feed(cx);
             }
         }
+    }
+
+    /// The feed told all that it has.
+    pub(super) fn counted(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
+        match self.state {
+            State::Counted { files: kept, total, asked: true } => {
+                self.judge_count(cx, files, kept, total);
+                if self.state == State::Following {
+                    self.at_tip = true;
+                    self.schedule_poll(cx);
+                }
+            }
+            State::Counted { .. } => self.ask_feed(cx),
+            _ => {}
+        }
+    }
+
+    /// What was deleted since it was exported may not be counted any more, and must not make up for
+    /// a file that the export left out.
+    fn left_by_export(&self, files: &Files, kept: u64) -> u64 {
+        let id = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id);
+        kept.saturating_sub(files.told_deletes_of(id))
+    }
+
+    fn judge_count(&mut self, cx: &mut Cx<'_>, files: &mut Files, kept: u64, total: u64) {
+        let kept = self.left_by_export(files, kept);
+        if kept < total {
+            return self.yield_to_tree(cx, files, Yield::BelowTotal { files: kept, total });
+        }
+        cx.note(Decision::ExportBelieved { files: kept, total });
+        self.change(cx, |row| {
+            if let Some(traversal) = &mut row.traversal {
+                traversal.seen = kept;
+                traversal.total = Some(total);
+            }
+        });
+        self.finish(cx, files);
     }
 }

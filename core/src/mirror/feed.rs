@@ -60,6 +60,9 @@ impl Mirror {
             Some(Position::Origin) => Request::Events { after: None, limit: PAGE },
             Some(Position::After(id)) => self.request_after(id.clone()),
         };
+        if let State::Counted { asked, .. } = &mut self.state {
+            *asked = true;
+        }
         self.feed_from = self.at.clone();
         self.feed_call = Some(cx.ask(Class::Feed, request, PATIENCE, 1));
     }
@@ -76,9 +79,13 @@ impl Mirror {
     fn compared(&mut self, cx: &mut Cx<'_>, files: &mut Files, outcome: Outcome) {
         self.doubt.put_off(cx.now.tick);
         let asked = self.feed_from.take();
-        let Outcome::Ok(answer) = outcome else {
-            // It may be a server that can not tell its newest event.
-            return self.feed_again(cx);
+        let answer = match outcome {
+            Outcome::Ok(answer) => answer,
+            Outcome::Failed { why, .. } => {
+                // It may be a server that can not tell its newest event.
+                self.doubt.cannot_tell |= why == Fault::BadRequest;
+                return self.feed_again(cx);
+            }
         };
         self.feed_tries = 0;
         if self.at != asked {
@@ -88,7 +95,10 @@ impl Mirror {
         match (answer, asked) {
             (Answer::Tip(Some(newest)), Some(Position::After(ours))) if newest == ours => {
                 self.doubt.proved(cx.now.tick);
-                self.schedule_poll(cx);
+                match files.replay() {
+                    Some(_) => self.took_page(cx, files, true),
+                    None => self.schedule_poll(cx),
+                }
             }
             (Answer::Tip(Some(newest)), Some(Position::After(ours)))
                 if newest.number().is_some_and(|n| ours.number() > Some(n)) =>
@@ -106,7 +116,11 @@ impl Mirror {
             (Answer::Events { events, .. }, _) if events.is_empty() => {
                 self.lose_feed(cx, files, FeedLoss::StartedAgain);
             }
-            _ => self.ask_feed(cx),
+            _ => {
+                // It began at its oldest event.
+                self.doubt.cannot_tell = true;
+                self.ask_feed(cx);
+            }
         }
     }
 
@@ -153,7 +167,7 @@ impl Mirror {
     pub(super) fn located(&mut self, cx: &mut Cx<'_>, files: &mut Files, position: Position) {
         self.feed_tries = 0;
         self.progress += 1;
-        self.doubt.proved(cx.now.tick);
+        self.doubt.located(cx.now.tick, &position);
         cx.note(Decision::PositionTaken(position.clone()));
         if self.at == Some(Position::NoFeed) && position != Position::NoFeed && self.row.arrived > 0
         {
@@ -189,7 +203,7 @@ impl Mirror {
         }
     }
 
-    fn schedule_poll(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn schedule_poll(&mut self, cx: &mut Cx<'_>) {
         let often = if self.stream.is_open() { RARELY } else { 1 };
         let interval = self.config.poll_interval().0 * often;
         // 20 % of jitter, so that a fleet does not ask in step.
@@ -245,7 +259,16 @@ impl Mirror {
             self.at_tip = false;
             let wait = AGAIN.delay(silences, &(cx.engine.seed, cx.unit, "silence"));
             return cx.wake_at(Why::Feed, cx.now.tick + wait);
+        } else if files.replay().is_some() && self.doubt.compares_end(self.at.as_ref()) {
+            // What is told of the past counts once it was told to its end.
+            self.at_tip = false;
+            return self.ask_feed(cx);
         }
+        self.took_page(cx, files, tip);
+    }
+
+    /// What was told was taken in. `tip`: there is no more.
+    fn took_page(&mut self, cx: &mut Cx<'_>, files: &mut Files, tip: bool) {
         self.at_tip = tip;
         if tip {
             files.replay_from(cx, None);
@@ -257,6 +280,7 @@ impl Mirror {
             return self.ask_feed(cx);
         }
         self.schedule_poll(cx);
+        self.counted(cx, files);
     }
 
     /// The place of the next event, or `None` if it can not come after what was read: the

@@ -8,7 +8,8 @@
 //! | | complete | compare with the server's own count | `Counting` |
 //! | | time up, 404, 413, `workspace_busy`, overloaded, cut, empty, short | yield to the tree, which fetches what is left | `Walking` |
 //! | | `rate_limited`, `queue_full` | not the export's fault: the gate waits, then again | `Exporting` |
-//! | `Counting` | at least as many files as the server counts | believe the export | `Following` |
+//! | `Counting` | at least as many files as the server counts | ask the feed what is gone | `Counted` |
+//! | `Counted` | still as many, without those | believe the export | `Following` |
 //! | | fewer, or not counted | let the tree say | `Walking` |
 //! | `Walking` | entries received | observe them; they are checkpointed as rows | `Walking` |
 //! | | page failed | the same page again, later; what arrived is kept | `Walking` |
@@ -78,6 +79,9 @@ pub enum State {
     ExportAgain,
     /// Comparing the export with the server's own count.
     Counting { call: CallId, files: u64 },
+    /// The server counts no more than the export had. What the feed tells now may have been deleted
+    /// before that. `asked`: it was asked since.
+    Counted { files: u64, total: u64, asked: bool },
     /// Listing directory by directory. Without a call it waits for `Why::Page`.
     Walking { call: Option<CallId> },
     /// Nothing is listed now.

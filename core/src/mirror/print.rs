@@ -91,6 +91,9 @@ impl Mirror {
                 print.plain(&(5u8, files));
                 print.call(*call);
             }
+            State::Counted { files, total, asked } => {
+                print.plain(&(10u8, files, total, asked));
+            }
             State::Walking { call } => {
                 print.plain(&6u8);
                 print.maybe(*call, Print::call);

@@ -72,6 +72,7 @@ impl Mirror {
                     cx.cancel(call);
                     self.yield_to_tree(cx, files, Yield::TimeUp(idle));
                 }
+                State::Counted { .. } => self.yield_to_tree(cx, files, Yield::TimeUp(idle)),
                 State::Walking { call } => {
                     call.into_iter().for_each(|call| cx.cancel(call));
                     self.state = State::Walking { call: None };

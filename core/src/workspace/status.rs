@@ -205,7 +205,7 @@ impl Workspace {
             State::ExportParked { .. } | State::Exporting { .. } | State::ExportAgain => {
                 Phase::Exporting
             }
-            State::Counting { .. } => Phase::Counting,
+            State::Counting { .. } | State::Counted { .. } => Phase::Counting,
             State::Walking { .. } | State::Braked(_) => Phase::Walking,
             State::Following | State::Stopped => Phase::Following,
         }
@@ -235,6 +235,9 @@ impl Workspace {
             }
             State::ExportAgain => waits.push(String::from("another try at the export")),
             State::Counting { .. } => waits.push(String::from("the server's count of its files")),
+            State::Counted { .. } => {
+                waits.push(String::from("what the feed tells since the server counted its files"));
+            }
             State::Walking { .. } => {
                 waits.push(format!("the listing of {}", self.mirror.front().unwrap_or("/")));
             }

@@ -109,7 +109,8 @@ impl Manners {
             Outcome::Failed { why: Fault::Unauthorized, .. } => {
                 self.refused.get_or_insert((now, 0));
             }
-            Outcome::Failed { why, .. } if !why.was_answered() => {}
+            // What could not be stored here was sent by a server that took the token.
+            Outcome::Failed { why, .. } if !why.was_answered() && !why.is_disk() => {}
             _ => self.refused = None,
         }
         if let Outcome::Failed { why: Fault::Throttled, retry_after: Some(after), .. } = outcome {
