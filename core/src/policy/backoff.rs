@@ -26,7 +26,7 @@ impl Backoff {
         let doubled = self.base.0.saturating_mul(1 << tries.saturating_sub(1).min(32));
         let full = doubled.min(self.cap.0);
         let half = full / 2;
-        Ms(half + Canon::of(&(salt, tries)) % (full - half + 1))
+        Ms(half + Canon::of(&(salt, tries)) % half.max(1))
     }
 }
 

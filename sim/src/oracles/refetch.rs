@@ -6,7 +6,7 @@
 //! all the same when it was told something else: an answer that named another version or
 //! refused the path, a listing that left it out, a person's hand on the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::effect::{Change, Effect, Request};
 use landfall_core::event::{Answer, Event, Fetched, Outcome, Part};
@@ -37,6 +37,8 @@ pub(super) struct Refetch {
     touched: Set<RemotePath>,
     told: Map<String, Told>,
     reads: BTreeMap<CallId, Vec<RemotePath>>,
+    /// Requests whose answers somebody waits for.
+    waited_for: BTreeSet<CallId>,
     /// The number of the newest event that the feed told.
     newest: u64,
     /// The durable position.
@@ -98,6 +100,7 @@ impl Refetch {
         self.stopping = false;
         self.uploads.clear();
         self.reads.clear();
+        self.waited_for.clear();
         self.export = None;
         // What was told and not stored is forgotten.
         self.told.values_mut().filter_map(|told| told.last.as_mut()).for_each(String::clear);
@@ -132,6 +135,9 @@ impl Refetch {
     pub(super) fn heard(&mut self, now: Tick, event: &Event) {
         self.now = now;
         match event {
+            // An answer that comes too late tells nothing.
+            Event::Part { call, .. } if !self.waited_for.contains(call) => {}
+            Event::Done { call, .. } if !self.waited_for.remove(call) => {}
             Event::Stop(_) => self.stopping = true,
             Event::Part { call, part: Part::Alive } => {
                 if let Some(heard) = self.uploads.get_mut(call) {
@@ -226,9 +232,13 @@ impl Refetch {
     ) -> Ruling {
         let (call, request) = match effect {
             Effect::Ask { call, request, .. } => (call, request),
-            Effect::Cancel { call } => return self.cancelled(*call),
+            Effect::Cancel { call } => {
+                self.waited_for.remove(call);
+                return self.cancelled(*call);
+            }
             _ => return Ok(0),
         };
+        self.waited_for.insert(*call);
         let paths = match request {
             Request::Read { path } => std::slice::from_ref(path),
             Request::ReadMany { paths } => paths.as_slice(),
