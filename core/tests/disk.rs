@@ -245,3 +245,31 @@ fn a_store_that_says_that_it_has_no_room_is_waited_for_and_a_silent_one_is_not()
     lab.wait(Ms::secs(61));
     assert_eq!(lab.exited, Some(Exit::Stuck), "{}", lab.story);
 }
+
+/// Told to stop while two files are about to be placed. The disk is full for the one, and a person
+/// took the other's place away: nobody waits until the disk has room again.
+#[test]
+fn a_stop_does_not_wait_for_a_disk_that_is_full() {
+    let mut lab = Lab::in_step_with(&[("/a", 1), ("/b", 1)]);
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/a", 2), updated(102, "/b", 2)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { op: DiskOp::Place { .. }, .. }));
+    let call = lab.request("read-many /a /b");
+    for (part, path) in [(0, "/a"), (1, "/b")] {
+        let got = lab.fetched(call, part, path, 2);
+        lab.part(call, Part::File(got));
+    }
+    lab.done(call, Answer::ReadMany);
+    lab.wait(Ms::secs(1));
+    lab.hold = None;
+    assert_eq!(lab.held.len(), 2, "{}", lab.story);
+    lab.step(Event::Stop(landfall_core::event::Stop::Graceful));
+    let Some(Effect::Disk { call, .. }) = lab.held.pop_front() else { panic!("{}", lab.story) };
+    let full = Outcome::Failed { blame: Blame::Lane, why: Fault::DiskFull, retry_after: None };
+    lab.step(Event::Done { call, outcome: full });
+    lab.disk.remove("/b");
+    lab.stamps.remove("/b");
+    lab.release();
+    assert_eq!(lab.exited, Some(Exit::Stopped), "{}", lab.story);
+}

@@ -59,3 +59,24 @@ fn a_listing_that_is_older_than_a_delete_does_not_bring_the_name_back() {
     lab.page(&[listed("/../up", 1), listed("/c", 1)], None, None);
     assert_eq!(lab.status().refused_names, 0, "{}", lab.story);
 }
+
+/// The feed told of two files whose directory is refused. A listing shows that directory only, so
+/// what it does not show is not gone; and when one of them goes, the other is still there.
+#[test]
+fn a_file_below_a_refused_directory_stays_known_when_a_listing_shows_the_directory_only() {
+    let mut lab = Lab::in_step_with(&[("/c", 1)]);
+    told(&mut lab, vec![updated(101, "/a/b//d", 2), updated(102, "/a/b//e", 2)]);
+    assert_eq!(lab.status().refused_names, 2, "{}", lab.story);
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::hours(24));
+    let mut dir = listed("/a/b/", 0);
+    dir.kind = "dir".into();
+    lab.quiet_feed_if_asked();
+    lab.page(&[dir, listed("/c", 1)], None, Some(2));
+    lab.quiet_feed_if_asked();
+    assert_eq!(lab.status().refused_names, 3, "{}", lab.story);
+    told(&mut lab, vec![deleted(103, "/a/b//d")]);
+    assert_eq!(lab.status().refused_names, 2, "{}", lab.story);
+    told(&mut lab, vec![deleted(104, "/a/b//e")]);
+    assert_eq!(lab.status().refused_names, 0, "{}", lab.story);
+}

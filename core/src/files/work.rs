@@ -31,6 +31,9 @@ impl Files {
     pub fn pump(&mut self, cx: &mut Cx<'_>) -> bool {
         let paused = self.disk_paused.is_some_and(|until| until > cx.now.tick);
         self.tend_wave(cx);
+        if self.stopping && self.disk_paused.is_some() {
+            self.give_up_all_staged(cx);
+        }
         while self.disk_ops < DISK_AT_ONCE {
             let issued = (!paused && (self.issue_place(cx) || self.issue_remove(cx)))
                 || (!paused && !self.stopping && (self.issue_look(cx) || self.issue_scan(cx)));
@@ -247,14 +250,16 @@ impl Files {
             cx.cancel(call);
             self.fetch_ended(cx, call);
         }
-        if self.disk_paused.is_some() {
-            let staged: Vec<RemotePath> = self.to_place.iter().cloned().collect();
-            for path in staged {
-                self.give_up_staged(cx, &path);
-            }
-        }
         if !self.seals.is_clean() {
             self.seals.want(cx.now.tick);
+        }
+    }
+
+    /// The disk is in trouble, and there is no time to wait for the end of that.
+    fn give_up_all_staged(&mut self, cx: &mut Cx<'_>) {
+        let staged: Vec<RemotePath> = self.to_place.iter().cloned().collect();
+        for path in staged {
+            self.give_up_staged(cx, &path);
         }
     }
 

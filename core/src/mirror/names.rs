@@ -3,7 +3,9 @@
 //! Each name that can not be placed has a row, so that after a restart it is still known what
 //! has to go before everything is in step.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use super::Mirror;
 use crate::decision::Decision;
@@ -65,16 +67,15 @@ impl Mirror {
     }
 
     /// A name that was refused is not there any more. With it goes the directory that a listing
-    /// showed above it; if there is more in that, the next listing shows it again.
+    /// showed above it, unless more is known to be in that. If there is more that nobody told of,
+    /// the next listing shows it again.
     pub(super) fn forget_name(&mut self, cx: &mut Cx<'_>, name: &str) {
-        let is_gone = |known: &str| {
-            let rest = name.strip_prefix(known);
-            rest.is_some_and(|rest| {
-                let is_above = known.ends_with('/') && known != "/" || rest.starts_with('/');
-                rest.is_empty() || is_above
-            })
+        let is_above = |dir: &str| {
+            let mut others = self.refused.keys().filter(|other| *other != name);
+            lies_below(name, dir) && !others.any(|other| lies_below(other, dir))
         };
-        self.forget(cx, |known, _| is_gone(known));
+        let above: Vec<String> = self.refused.keys().filter(|dir| is_above(dir)).cloned().collect();
+        self.forget(cx, |known| known == name || above.iter().any(|dir| dir == known));
         // A snapshot that is being taken in may be older.
         let open = self.row.traversal.as_ref().is_some_and(|traversal| traversal.open);
         if open && self.gone_names.len() < REFUSED_MAX {
@@ -82,15 +83,28 @@ impl Mirror {
         }
     }
 
-    /// A whole traversal is over: what it did not show is gone.
+    /// A whole traversal is over: what it did not show is gone, but for what lies in a directory
+    /// that was refused: of that it shows no more.
     pub(super) fn forget_names_before(&mut self, cx: &mut Cx<'_>, traversal: u32) {
-        self.forget(cx, |_, seen| seen != traversal);
+        let is_shown = |dir: &str| self.refused.get(dir) == Some(&traversal);
+        let is_hidden = |name: &str| {
+            let slashes = name.match_indices('/').map(|(at, _)| at);
+            slashes.skip(1).any(|at| is_shown(&name[..at]) || is_shown(&name[..=at]))
+        };
+        let gone = |name: &String, seen: u32| seen != traversal && !is_hidden(name);
+        let gone: BTreeSet<String> = self
+            .refused
+            .iter()
+            .filter(|(name, seen)| gone(name, **seen))
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.forget(cx, |name| gone.contains(name));
     }
 
-    fn forget(&mut self, cx: &mut Cx<'_>, is_gone: impl Fn(&str, u32) -> bool) {
+    fn forget(&mut self, cx: &mut Cx<'_>, is_gone: impl Fn(&str) -> bool) {
         let before = self.refused.len();
-        self.refused.retain(|name, seen| {
-            let goes = is_gone(name, *seen);
+        self.refused.retain(|name, _| {
+            let goes = is_gone(name);
             if goes {
                 cx.delete(Of::Refused(name.clone()));
             }
@@ -105,4 +119,12 @@ impl Mirror {
         let refused = self.refused.len() as u64;
         self.change(cx, |row| row.refused_names = refused);
     }
+}
+
+/// Whether a name lies in a directory. One whose name ends with a slash has an empty name in it.
+fn lies_below(name: &str, dir: &str) -> bool {
+    let rest = name.strip_prefix(dir);
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && (rest.starts_with('/') || dir.ends_with('/') && dir != "/")
+    })
 }

@@ -256,8 +256,9 @@ impl Oracles {
     }
 
     /// The process started.
-    pub fn started(&mut self, run: u32) {
+    pub fn started(&mut self, now: Tick, run: u32) {
         self.run = run;
+        self.stays.started(now);
         self.calls.started(run);
         self.commits.started();
         self.manners.started();
@@ -269,7 +270,8 @@ impl Oracles {
     }
 
     /// The process is gone.
-    pub fn gone(&mut self) {
+    pub fn gone(&mut self, now: Tick) {
+        self.stays.gone(now);
         self.calls.gone();
         self.manners.started();
         self.stop.gone();
@@ -280,8 +282,8 @@ impl Oracles {
     }
 
     /// The power is cut.
-    pub fn power_cut(&mut self, now: Tick) {
-        self.stays.cut(now);
+    pub fn power_cut(&mut self) {
+        self.stays.cut();
         self.permission.power_cut();
     }
 

@@ -18,22 +18,37 @@ use crate::world::disk::{Moved, Node, Place, Who};
 use crate::world::store::Store;
 use crate::world::truth::Truth;
 
-/// After a power cut, everything was looked at by then.
+/// A process that lives for so long after a power cut looks at everything.
 const LOOKED: Ms = Ms::mins(10);
 
 /// What was deleted here, and the newest event of what both sides had.
 #[derive(Debug, Default)]
 pub(super) struct Stays {
     deleted: BTreeMap<RemotePath, u64>,
-    /// When the power was last cut.
-    cut: Option<Tick>,
+    /// The power was cut, and no process lived long since.
+    cut: bool,
+    /// When the process that lives was started.
+    since: Option<Tick>,
 }
 
 impl Stays {
     /// The power was cut: what it took away and what a person did look the same.
-    pub(super) fn cut(&mut self, now: Tick) {
+    pub(super) fn cut(&mut self) {
         self.deleted.clear();
-        self.cut = Some(now);
+        (self.cut, self.since) = (true, None);
+    }
+
+    pub(super) fn started(&mut self, now: Tick) {
+        self.since = Some(now);
+    }
+
+    pub(super) fn gone(&mut self, now: Tick) {
+        self.cut &= !self.has_looked(now);
+        self.since = None;
+    }
+
+    fn has_looked(&self, now: Tick) -> bool {
+        !self.cut || self.since.is_some_and(|since| since + LOOKED < now)
     }
 
     pub(super) fn moved(
@@ -52,12 +67,11 @@ impl Stays {
                 let there = |row: &&EntryRow| !matches!(row.remote, Remote::Absent(_));
                 let here = here.filter(|row| row.placing.is_none()).filter(there);
                 let base = here.and_then(|row| row.base.as_ref());
-                let looked = self.cut.is_none_or(|at| at + LOOKED < now);
                 let had = base.and_then(|base| {
                     let versions = truth.versions(path).iter();
                     versions.filter(|v| v.is_called(&base.revision)).map(|v| v.n).next_back()
                 });
-                if let Some(n) = had.filter(|_| looked) {
+                if let Some(n) = had.filter(|_| self.has_looked(now)) {
                     self.deleted.insert(path.clone(), n);
                 }
                 Ok(0)

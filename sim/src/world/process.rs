@@ -45,7 +45,7 @@ impl World {
             recorded.push(Line::Header { version: VERSION, program, config: self.config.clone() });
         }
         self.machine = Some(Machine::new(self.config.clone()));
-        self.oracles.started(run);
+        self.oracles.started(self.now, run);
         self.record.started(self.now, run);
         self.check_rows();
         let mut rows = self.store.rows();
@@ -286,7 +286,7 @@ impl World {
         }
         self.disk_moved();
         if kill.power {
-            self.oracles.power_cut(self.now);
+            self.oracles.power_cut();
         }
         let wait = mix(kill.bits ^ 1) % 4;
         self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]), true);
@@ -316,7 +316,7 @@ impl World {
         }
         self.wake = None;
         self.generation += 1;
-        self.oracles.gone();
+        self.oracles.gone(self.now);
         self.queue.push(self.now + wait, Happening::Start);
     }
 
