@@ -342,12 +342,13 @@ impl Files {
         self.tombstones.as_ref().map_or(0, |deleted| deleted.len() as u64)
     }
 
-    /// How many of them that traversal had shown before.
+    /// How many of them that traversal had shown before, or may have: what nobody has any more is
+    /// forgotten.
     pub fn told_deletes_of(&self, traversal: u32) -> u64 {
         let paths = self.tombstones.iter().flat_map(BTreeMap::keys);
         let seen = |path: &&RemotePath| {
             let entry = self.get(path);
-            entry.is_some_and(|e| e.seen == traversal && matches!(e.remote, Remote::Absent(_)))
+            entry.is_none_or(|e| e.seen == traversal && matches!(e.remote, Remote::Absent(_)))
         };
         paths.filter(seen).count() as u64
     }

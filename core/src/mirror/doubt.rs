@@ -30,10 +30,6 @@ pub(super) struct Doubt {
     /// When the feed last told something, or had the newest event that we have.
     proven: Tick,
     pub asking: Asking,
-    /// The newest event, as the server told when it was asked where the feed stands.
-    newest: Option<EventId>,
-    /// The server can not tell its newest event.
-    pub cannot_tell: bool,
 }
 
 /// What the feed is asked for, in place of what follows our event.
@@ -51,22 +47,7 @@ pub(super) enum Asking {
 impl Doubt {
     /// The feed told something, or has nothing that we do not have.
     pub fn proved(&mut self, now: Tick) {
-        *self = Self {
-            proven: now,
-            asking: core::mem::take(&mut self.asking),
-            newest: self.newest.take(),
-            cannot_tell: self.cannot_tell,
-            ..Self::default()
-        };
-    }
-
-    /// A new position was taken.
-    pub fn located(&mut self, now: Tick, at: &Position) {
-        let newest = match at {
-            Position::After(id) => Some(id.clone()),
-            Position::Origin | Position::NoFeed => None,
-        };
-        *self = Self { proven: now, newest, ..Self::default() };
+        *self = Self { proven: now, asking: core::mem::take(&mut self.asking), ..Self::default() };
     }
 
     /// The next comparison is not before the time for it comes again.
@@ -107,16 +88,6 @@ impl Doubt {
         Some(self.silences)
     }
 
-    /// An empty page came where a past is told. Answers whether it is compared first.
-    pub fn compares_end(&mut self, at: Option<&Position>) -> bool {
-        let Some(Position::After(id)) = at else { return false };
-        let compares = !self.cannot_tell && self.newest.as_ref() != Some(id);
-        if compares {
-            self.asking = Asking::Newest;
-        }
-        compares
-    }
-
     /// Whether the feed said nothing for too long.
     pub fn is_lost(&self, now: Tick) -> bool {
         let long = self.silent_since.is_some_and(|since| now - since >= SILENCE);
@@ -125,8 +96,8 @@ impl Doubt {
 
     /// For the [fingerprint](crate::fingerprint).
     pub fn print(&self, print: &mut Print) {
-        let Self { beyond, silences, silent_since, proven, asking, newest, cannot_tell } = self;
-        print.plain(&(beyond, silences, asking, newest, cannot_tell));
+        let Self { beyond, silences, silent_since, proven, asking } = self;
+        print.plain(&(beyond, silences, asking));
         print.maybe(*silent_since, Print::since);
         print.since(*proven);
     }

@@ -186,7 +186,7 @@ impl Mirror {
     /// a file that the export left out.
     fn left_by_export(&self, files: &Files, kept: u64) -> u64 {
         let id = self.row.traversal.as_ref().map_or(0, |traversal| traversal.id);
-        kept.saturating_sub(files.told_deletes_of(id))
+        kept.saturating_sub(files.told_deletes_of(id) + self.gone_names.len() as u64)
     }
 
     fn judge_count(&mut self, cx: &mut Cx<'_>, files: &mut Files, kept: u64, total: u64) {

@@ -81,12 +81,15 @@ impl Mirror {
         let asked = self.feed_from.take();
         let answer = match outcome {
             Outcome::Ok(answer) => answer,
-            Outcome::Failed { why, .. } => {
-                // It may be a server that can not tell its newest event.
-                self.doubt.cannot_tell |= why == Fault::BadRequest;
-                return self.feed_again(cx);
+            // It is a server that can not tell its newest event.
+            Outcome::Failed { why: Fault::BadRequest, .. } if files.replay().is_some() => {
+                return self.took_page(cx, files, true);
             }
+            Outcome::Failed { .. } => return self.feed_again(cx),
         };
+        if files.replay().is_some() {
+            return self.compared_end(cx, files, &answer);
+        }
         self.feed_tries = 0;
         if self.at != asked {
             // The stream told something meanwhile.
@@ -95,10 +98,7 @@ impl Mirror {
         match (answer, asked) {
             (Answer::Tip(Some(newest)), Some(Position::After(ours))) if newest == ours => {
                 self.doubt.proved(cx.now.tick);
-                match files.replay() {
-                    Some(_) => self.took_page(cx, files, true),
-                    None => self.schedule_poll(cx),
-                }
+                self.took_page(cx, files, true);
             }
             (Answer::Tip(Some(newest)), Some(Position::After(ours)))
                 if newest.number().is_some_and(|n| ours.number() > Some(n)) =>
@@ -116,12 +116,26 @@ impl Mirror {
             (Answer::Events { events, .. }, _) if events.is_empty() => {
                 self.lose_feed(cx, files, FeedLoss::StartedAgain);
             }
-            _ => {
-                // It began at its oldest event.
-                self.doubt.cannot_tell = true;
-                self.ask_feed(cx);
-            }
+            _ => self.ask_feed(cx),
         }
+    }
+
+    /// The newest event was asked for where a past seemed to be told to its end. If that is none
+    /// that we have, there is more. A replica that lags calls an older one the newest, and so does
+    /// a server that answers with its oldest: of those nobody can know more.
+    fn compared_end(&mut self, cx: &mut Cx<'_>, files: &mut Files, answer: &Answer) {
+        let (newest, ours) = match (answer, &self.at) {
+            (Answer::Tip(Some(newest)), Some(Position::After(ours))) => (newest, ours),
+            (Answer::Tip(None), _) => return self.lose_feed(cx, files, FeedLoss::StartedAgain),
+            _ => return self.feed_again(cx),
+        };
+        let is_older = newest.number().zip(ours.number()).is_some_and(|(n, ours)| n <= ours);
+        if newest == ours || is_older {
+            self.doubt.proved(cx.now.tick);
+            return self.took_page(cx, files, true);
+        }
+        self.doubt.heard_of(newest.clone());
+        self.ask_feed(cx);
     }
 
     pub(super) fn feed_done(&mut self, cx: &mut Cx<'_>, files: &mut Files, outcome: Outcome) {
@@ -167,7 +181,7 @@ impl Mirror {
     pub(super) fn located(&mut self, cx: &mut Cx<'_>, files: &mut Files, position: Position) {
         self.feed_tries = 0;
         self.progress += 1;
-        self.doubt.located(cx.now.tick, &position);
+        self.doubt.proved(cx.now.tick);
         cx.note(Decision::PositionTaken(position.clone()));
         if self.at == Some(Position::NoFeed) && position != Position::NoFeed && self.row.arrived > 0
         {
@@ -247,7 +261,7 @@ impl Mirror {
             // Nothing that can be gone on from.
             return self.feed_again(cx);
         }
-        self.feed_tries = 0;
+        let tries = core::mem::take(&mut self.feed_tries);
         if self.at != asked {
             self.progress += 1;
             tip &= !self.doubt.told(cx.now.tick, self.at.as_ref());
@@ -259,16 +273,24 @@ impl Mirror {
             self.at_tip = false;
             let wait = AGAIN.delay(silences, &(cx.engine.seed, cx.unit, "silence"));
             return cx.wake_at(Why::Feed, cx.now.tick + wait);
-        } else if files.replay().is_some() && self.doubt.compares_end(self.at.as_ref()) {
+        } else if self.may_break_off(files) {
             // What is told of the past counts once it was told to its end.
-            self.at_tip = false;
+            (self.feed_tries, self.at_tip) = (tries, false);
+            self.doubt.asking = Asking::Newest;
             return self.ask_feed(cx);
         }
         self.took_page(cx, files, tip);
     }
 
+    /// Whether something was told of a past that may go on.
+    fn may_break_off(&self, files: &Files) -> bool {
+        let told = files.replay().is_some_and(|from| from != self.horizon());
+        told && matches!(self.at, Some(Position::After(_)))
+    }
+
     /// What was told was taken in. `tip`: there is no more.
     fn took_page(&mut self, cx: &mut Cx<'_>, files: &mut Files, tip: bool) {
+        self.feed_tries = 0;
         self.at_tip = tip;
         if tip {
             files.replay_from(cx, None);
