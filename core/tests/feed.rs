@@ -179,11 +179,21 @@ fn a_feed_that_lags_for_a_second_behind_many_events_is_not_lost() {
 /// deleted, and nobody would ever tell of that again.
 #[test]
 fn a_replica_that_lags_does_not_bring_back_what_was_deleted() {
+    goes_to_the_trash_whatever_is_read_after_its_delete(2);
+}
+
+/// The same where it has not heard of the change either.
+#[test]
+fn a_replica_that_lags_far_behind_does_not_bring_back_what_was_before() {
+    goes_to_the_trash_whatever_is_read_after_its_delete(1);
+}
+
+fn goes_to_the_trash_whatever_is_read_after_its_delete(version: u8) {
     let mut lab = Lab::in_step_with(&[("/a", 1)]);
     lab.wait(Ms::secs(40));
     let events = vec![updated(101, "/a", 2)];
     lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
-    // It still has the first version.
+    // A replica still has the first version.
     for _ in 0..2 {
         lab.read("/a", 1);
         lab.wait(Ms::secs(1));
@@ -195,8 +205,7 @@ fn a_replica_that_lags_does_not_bring_back_what_was_deleted() {
     lab.wait(Ms::secs(1));
     let events = vec![deleted(102, "/a")];
     lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
-    // Now it has the second.
-    lab.read("/a", 2);
+    lab.read("/a", version);
     lab.wait(Ms::secs(1));
     assert_eq!(lab.disk["/a"], hash(1), "{}", lab.story);
     for _ in 0..30 {

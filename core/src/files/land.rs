@@ -77,8 +77,7 @@ impl Files {
         let at = slot.entry.remote.at();
         let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
         // A replica that lags gives what the server had before.
-        let deleted = slot.deleted.as_ref() == read.revision();
-        let stale = slot.entry.had(&read) || deleted && !insists;
+        let stale = slot.entry.had(&read) || slot.deleted && !insists;
         let unknown = matches!(slot.entry.remote, Remote::Unknown(_));
         let left_out = unknown && slot.entry.missed.is_some();
         // Nobody told that it changed, or the server said that it has something else.

@@ -19,9 +19,9 @@ pub(super) struct Slot {
     pub unsealed_at_boot: bool,
     /// A read that did not agree with what feed and listings say.
     pub disagreed: Option<Disagreed>,
-    /// What the server had when it told of a delete that is not believed yet. A read that gives it
-    /// comes from a replica that lags.
-    pub deleted: Option<Revision>,
+    /// The feed told of a delete that is not believed yet. Were there something newer, it would tell
+    /// that soon; whatever a read gives before it does may come from a replica that lags.
+    pub deleted: bool,
     /// Since when the server tells of it and does not have it, and when it said so last. A new
     /// process begins to count anew, because no clock can be trusted across runs.
     pub lags: Option<(Tick, Tick)>,
@@ -78,10 +78,8 @@ impl Slot {
                 Remote::File { revision: known, hash, .. },
             ) if revision == *known => Remote::File { revision, hash: *hash, at },
             // What was read last ran ahead of the feed, perhaps also of this delete.
-            (Remote::Absent(at), known)
-                if self.disagreed.as_ref().is_some_and(|it| it.tries > 0) =>
-            {
-                self.deleted = known.revision().cloned().or(self.deleted.take());
+            (Remote::Absent(at), _) if self.disagreed.as_ref().is_some_and(|it| it.tries > 0) => {
+                self.deleted = true;
                 Remote::Unknown(at)
             }
             (remote, _) => remote,
@@ -96,7 +94,7 @@ impl Slot {
             self.cold = false;
             self.disagreed = None;
             if !matches!(remote, Remote::Unknown(_)) {
-                self.deleted = None;
+                self.deleted = false;
             }
             self.lags = None;
             if matches!(self.entry.hold, Some(Hold::Aside { .. })) {
@@ -123,7 +121,7 @@ impl Slot {
             removal: None,
             unsealed_at_boot: false,
             disagreed: None,
-            deleted: None,
+            deleted: false,
             lags: None,
             alone: false,
             mode_refused: false,

@@ -251,9 +251,9 @@ impl Gate {
         (until > now).then_some(until)
     }
 
-    /// How many requests of each class wait for their turn, the most urgent class first.
-    pub fn waiting(&self) -> [usize; 3] {
-        [0, 1, 2].map(|queue| self.queues[queue].len())
+    /// The request of each class that goes next, the most urgent class first.
+    pub fn next_of_each(&self) -> [Option<CallId>; 3] {
+        [0, 1, 2].map(|queue| self.queues[queue].front().copied())
     }
 
     /// What the server says of our credentials.

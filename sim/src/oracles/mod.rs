@@ -403,9 +403,10 @@ impl Oracles {
         self.rule(Oracle::NoRefetch, ruling);
     }
 
-    /// So many requests of each class wait for their turn, now that a step has ended.
-    pub fn waits(&mut self, waiting: [usize; 3]) {
-        self.turns.waits(waiting);
+    /// These wait for the turn of their class, now that a step has ended.
+    pub fn waits(&mut self, next_of_each: [Option<CallId>; 3]) {
+        let ruling = self.turns.waits(next_of_each);
+        self.rule(Oracle::Turns, ruling);
     }
 
     /// What a person would read in the status now.

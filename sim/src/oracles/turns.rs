@@ -2,8 +2,9 @@
 //!
 //! While a write is ready and none is under way, no more than two requests that move bytes and two
 //! for news go before it. It is ready from when its intent is durable, unless one above or below
-//! it is not over. While a request of another class waits, no more than six writes go before it;
-//! what moves bytes may have to wait for its like.
+//! it is not over. While a request for news waits for the turn of its class, no more than three
+//! writes go before it, and no more than five before one that moves bytes; that may have to wait
+//! for its like.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -20,9 +21,9 @@ use super::Ruling;
 /// it, and the class of the write may have had its turn just now.
 const BEFORE: u32 = 2;
 
-/// So many writes may go before another that waits: as many as one turn of that costs at most,
-/// and those of the step in which it came.
-const WRITES_BEFORE: u32 = 6;
+/// So many writes may go before a request for news, and before one that moves bytes, that waits for
+/// the turn of its class: what its last turn cost, and one more.
+const WRITES_BEFORE: [u32; 2] = [3, 5];
 
 /// Classes beside writes: those that ask for news, and those that move bytes.
 const NEWS: usize = 0;
@@ -38,8 +39,8 @@ pub(super) struct Turns {
     moving: BTreeSet<CallId>,
     /// Requests of the other classes that went before a write that is ready.
     before_writes: [u32; 2],
-    /// Whether requests of the other classes waited when the last step had ended.
-    waits: [bool; 2],
+    /// The first of the other classes that waited when the last step had ended.
+    waits: [Option<CallId>; 2],
     /// Writes that went before them.
     writes_before: [u32; 2],
 }
@@ -142,12 +143,16 @@ impl Turns {
             || path.ancestors().any(|dir| self.intents.contains_key(dir))
     }
 
-    /// How many of the other classes wait now.
-    pub(super) fn waits(&mut self, [_, news, bytes]: [usize; 3]) {
-        self.waits = [news > 0, bytes > 0];
-        for (before, waits) in self.writes_before.iter_mut().zip(self.waits) {
-            *before = if waits { *before } else { 0 };
+    /// What waits now. What was given up in this step did not wait for its writes.
+    pub(super) fn waits(&mut self, [_, news, bytes]: [Option<CallId>; 3]) -> Ruling {
+        let before = std::mem::replace(&mut self.waits, [news, bytes]);
+        for class in [NEWS, BYTES] {
+            if before[class].is_none() || before[class] != self.waits[class] {
+                self.writes_before[class] = 0;
+            }
+            judge(class, self.writes_before[class])?;
         }
+        Ok(0)
     }
 
     fn ended(&mut self, call: CallId) {
@@ -161,11 +166,11 @@ impl Turns {
             Request::Push(file) => vec![&file.path],
             Request::PushDelete { path, .. } => vec![path],
             Request::Events { .. } | Request::Tip | Request::Stream { .. } => {
-                return self.passed(NEWS, request);
+                return self.passed(NEWS, call, request);
             }
             _ => {
                 self.moving.insert(call);
-                return self.passed(BYTES, request);
+                return self.passed(BYTES, call, request);
             }
         };
         for path in sent {
@@ -176,22 +181,19 @@ impl Turns {
         self.writes.insert(call);
         self.before_writes = [0; 2];
         self.choose();
-        for class in [NEWS, BYTES] {
-            let may_go = class == NEWS || self.moving.is_empty();
-            let before = &mut self.writes_before[class];
-            *before = if self.waits[class] && may_go { *before + 1 } else { 0 };
-            if *before > WRITES_BEFORE {
-                let what = if class == NEWS { "asks for news" } else { "moves bytes" };
-                let detail = format!("{before} writes go before a request that {what}");
-                return Err(("writes".into(), detail));
-            }
+        let may_go = [true, self.moving.is_empty()];
+        for (writes, may_go) in self.writes_before.iter_mut().zip(may_go) {
+            *writes = if may_go { *writes + 1 } else { 0 };
         }
         Ok(1)
     }
 
     /// A request that is no write goes.
-    fn passed(&mut self, class: usize, request: &Request) -> Ruling {
-        self.writes_before[class] = 0;
+    fn passed(&mut self, class: usize, call: CallId, request: &Request) -> Ruling {
+        let writes = std::mem::take(&mut self.writes_before[class]);
+        if self.waits[class] == Some(call) {
+            judge(class, writes)?;
+        }
         let Some(first) = self.ready.first().filter(|_| self.writes.is_empty()) else {
             self.before_writes = [0; 2];
             return Ok(0);
@@ -205,4 +207,12 @@ impl Turns {
         }
         Ok(1)
     }
+}
+
+fn judge(class: usize, writes: u32) -> Ruling {
+    if writes <= WRITES_BEFORE[class] {
+        return Ok(0);
+    }
+    let what = if class == NEWS { "asks for news" } else { "moves bytes" };
+    Err(("writes".into(), format!("{writes} writes go before a request that {what}")))
 }

@@ -34,15 +34,22 @@ impl World {
     /// business.
     pub fn unplaceable(&self) -> RangeInclusive<u64> {
         // What belongs to a control directory or a history is nobody's trouble.
-        let is_foreign = |name: &&String| {
+        let is_foreign = |name: &String| {
             let history = name.replace('\u{200c}', "").to_ascii_lowercase();
             history.starts_with("/.git/")
                 || name.split('/').any(|part| part.eq_ignore_ascii_case(CONTROL_DIR))
         };
+        let is_deep = |name: &String| name.split('/').count() > 4;
         let names = self.server.hostile().iter().filter(|name| !is_foreign(name));
-        let (deep, flat): (Vec<_>, Vec<_>) = names.partition(|name| name.split('/').count() > 4);
+        let (deep, flat): (Vec<_>, Vec<_>) = names.partition(|name| is_deep(name));
         let (deep, flat) = (deep.len() as u64, flat.len() as u64);
-        flat + deep.min(1)..=flat + 2 * deep
+        // What was deleted while a listing showed the directory only may still be counted.
+        let mirror = self.store.view().mirror.as_ref();
+        let listed = mirror.and_then(|row| row.traversal.as_ref()).filter(|last| !last.open);
+        let hidden = self.server.hostile_hidden(listed.map_or(0, |last| last.tag.n));
+        let hidden: BTreeSet<&String> =
+            hidden.filter(|name| is_deep(name) && !is_foreign(name)).collect();
+        flat + deep.min(1)..=flat + 2 * (deep + hidden.len() as u64)
     }
 
     /// Whether a file may not be read.

@@ -136,7 +136,7 @@ impl World {
             self.oracles.wanted(self.now, effect, &self.store, &self.server.truth, &self.disk);
         }
         if let Some(gate) = machine.gate(REMOTE) {
-            self.oracles.waits(gate.waiting());
+            self.oracles.waits(gate.next_of_each());
         }
         let is_of_gate = |effect: &Effect| {
             matches!(

@@ -56,6 +56,8 @@ pub struct Server {
     pub load: Load,
     /// Files whose names nobody can place.
     hostile: BTreeSet<String>,
+    /// Those that were deleted, and the event that tells it.
+    hostile_gone: Vec<(u64, String)>,
     /// Writes of the mirror since they were last taken.
     pub wrote: Vec<Wrote>,
     /// The newest feed position that was handed out. Nothing older is ever listed.
@@ -93,6 +95,7 @@ impl Server {
             access: Access::default(),
             load: Load::default(),
             hostile: BTreeSet::new(),
+            hostile_gone: Vec::new(),
             wrote: Vec::new(),
             handed: 0,
             forgotten: 0,
@@ -130,18 +133,19 @@ impl Server {
         content: Option<reference::Content>,
         wall: u64,
     ) -> u64 {
-        let mut name = reference::normal(name);
+        let name = reference::normal(name);
+        let n = self.truth.change_elsewhere();
         match content {
             Some(content) => {
                 self.remote.put(&name, content, Wall(wall));
-                self.hostile.insert(std::mem::take(&mut name));
+                self.hostile.insert(name);
             }
             None => {
                 self.remote.delete(&name, Wall(wall));
                 self.hostile.remove(&name);
+                self.hostile_gone.push((n, name));
             }
         }
-        let n = self.truth.change_elsewhere();
         assert_eq!(n, self.remote.tip(), "the server and its history agree");
         n
     }
@@ -149,6 +153,22 @@ impl Server {
     /// The names that nobody can place.
     pub fn hostile(&self) -> &BTreeSet<String> {
         &self.hostile
+    }
+
+    /// Names that nobody can place and that are gone, but that were hidden by another in the same
+    /// directory when the point `since` of the feed was taken, or later. A listing shows of them
+    /// only the directory, so whoever did not hear of the delete can not know.
+    pub fn hostile_hidden(&self, since: u64) -> impl Iterator<Item = &String> {
+        let is_hidden = move |(n, name): &(u64, String)| {
+            let dir = directory(name);
+            let mut others = self.hostile.iter().filter(|other| *other != name);
+            let mut gone = self.hostile_gone.iter().filter(|(m, _)| m > n && *m > since);
+            !self.hostile.contains(name)
+                && (others.any(|other| directory(other) == dir)
+                    || gone.any(|(_, other)| other != name && directory(other) == dir))
+        };
+        let hidden = self.hostile_gone.iter().filter(move |gone| is_hidden(gone));
+        hidden.map(|(_, name)| name)
     }
 
     /// The bytes that a file has now.
@@ -612,4 +632,8 @@ fn order(path: &str, asked: Asked) -> u64 {
 /// The hash of a name, for addresses.
 pub fn hash_of(name: &str) -> u64 {
     landfall_core::canon::Canon::of(&name)
+}
+
+fn directory(name: &str) -> &str {
+    name.rfind('/').map_or("", |end| &name[..end])
 }
