@@ -211,6 +211,8 @@ pub enum Did {
     Trashed,
     /// It went to the conflict copies.
     SetAside,
+    /// Both sides changed it, and what is at the path has both changes.
+    Merged,
 }
 
 impl fmt::Display for Decision {
@@ -470,6 +472,7 @@ impl fmt::Display for Did {
             Did::Adopted => "adopted",
             Did::Trashed => "moved to the trash:",
             Did::SetAside => "kept aside as a conflict copy:",
+            Did::Merged => "merged",
         })
     }
 }

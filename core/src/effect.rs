@@ -230,6 +230,13 @@ pub enum DiskOp {
         /// Keep what is replaced as a conflict copy even if it is what was expected, because
         /// a person made it.
         keep: bool,
+        /// The bytes that both sides had before both changed them. If there is a copy of them, all
+        /// three are text, and both changes go together without a conflict, then what comes of
+        /// that is placed instead, and what is replaced goes to the conflict copies that are
+        /// resolved. What comes of it survives a power cut from then on, because nobody else has
+        /// it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base: Option<ContentHash>,
         /// Whether its owner may write it: mode 0644, or 0444.
         writable: bool,
     },

@@ -269,6 +269,9 @@ pub enum Answer {
         stamp: Stamp,
         /// The hash of what came out and was kept as a conflict copy.
         kept: Option<ContentHash>,
+        /// The hash of what is at the path, where that is the blob merged with what was there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        merged: Option<ContentHash>,
     },
     /// The copy is on the stage.
     Staged {

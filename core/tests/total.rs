@@ -73,7 +73,11 @@ fn event(kind: u8, a: u8, b: u8, calls: &[CallId]) -> Event {
         11 => ok(Answer::Read(file)),
         12 => ok(Answer::ReadMany),
         13 => ok(Answer::Looked(found)),
-        14 => ok(Answer::Placed { stamp: STAMP, kept: (b > 200).then_some(hash(n)) }),
+        14 => ok(Answer::Placed {
+            stamp: STAMP,
+            kept: (b > 200).then_some(hash(n)),
+            merged: (b % 8 == 1).then_some(hash(b.into())),
+        }),
         15 => ok(Answer::Removed),
         16 => ok(Answer::Occupied(found)),
         17 => ok(Answer::Sealed),

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use landfall_core::decision::Decision;
+use landfall_core::decision::{Decision, Did};
 use landfall_core::effect::Exit;
 use landfall_core::status::{Phase, Status};
 use tokio::time::{Instant, sleep_until};
@@ -104,9 +104,10 @@ impl Show {
     }
 }
 
-/// One line for each of ten thousand files helps nobody.
+/// One line for each of ten thousand files helps nobody. A merge is seldom, and whoever had the file
+/// open wants to know.
 fn is_detail(decision: &Decision) -> bool {
-    matches!(decision, Decision::Did { .. })
+    matches!(decision, Decision::Did { did, .. } if *did != Did::Merged)
 }
 
 fn log(decision: &Decision) {

@@ -98,8 +98,9 @@ impl Place {
     /// What the conflict copies at the top hold.
     pub fn conflicts(&self) -> Vec<Vec<u8>> {
         let copies = std::fs::read_dir(self.mirror().join(".relay/conflicts"));
-        let copies = copies.into_iter().flatten();
-        copies.map(|copy| std::fs::read(copy.unwrap().path()).unwrap()).collect()
+        let files = copies.into_iter().flatten().map(|copy| copy.unwrap().path());
+        let files = files.filter(|path| path.is_file());
+        files.map(|path| std::fs::read(path).unwrap()).collect()
     }
 
     /// Files below the control directory that no run should leave behind.

@@ -14,5 +14,6 @@
 
 pub mod contract;
 pub mod faults;
+pub mod lines;
 pub mod script;
 pub mod server;

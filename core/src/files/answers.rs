@@ -255,11 +255,11 @@ impl Files {
             return;
         };
         match outcome {
-            Outcome::Ok(Answer::Placed { stamp, kept }) => {
+            Outcome::Ok(Answer::Placed { stamp, kept, merged }) => {
                 if let Some(hash) = kept {
                     cx.note(Decision::Kept { path: path.clone(), hash });
                 }
-                self.placed(cx, path, version, stamp);
+                self.placed(cx, path, version, stamp, merged);
             }
             Outcome::Ok(answer) => {
                 // It was not as expected. The bytes are still staged: decide again.
@@ -295,6 +295,7 @@ impl Files {
         path: &RemotePath,
         version: super::entry::Version,
         stamp: Stamp,
+        merged: Option<ContentHash>,
     ) {
         self.progress += 1;
         self.disk_troubles = 0;
@@ -308,9 +309,11 @@ impl Files {
             plan(&before, self.mode).1
         });
         if let Some(rule) = rule {
-            cx.note(Decision::Did { path: path.clone(), did: Did::Placed, rule });
+            let did = if merged.is_some() { Did::Merged } else { Did::Placed };
+            cx.note(Decision::Did { path: path.clone(), did, rule });
         }
-        let hash: ContentHash = version.hash;
+        // A merge is an edit of the version that it was merged with.
+        let hash: ContentHash = merged.unwrap_or(version.hash);
         self.update(cx, path, |slot| {
             slot.entry.doing = None;
             slot.entry.base = Some(version);

@@ -55,7 +55,8 @@ pub enum Action {
     Adopt,
     /// Neither side has it: drop the entry.
     Forget,
-    /// Read it and place it. With `keep`, the local bytes are a person's and are kept aside.
+    /// Read it and place it. With `keep`, the local bytes are a person's: where they go together
+    /// with what is placed, the disk merges both and that is sent, and else they are kept aside.
     Fetch {
         /// Keep what is replaced as a conflict copy.
         keep: bool,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::entry::{Doing, Local};
-use super::plan::{Action, plan};
+use super::plan::{Action, SyncMode, plan};
 use super::{Did, Files, Job, Standing};
 use crate::effect::{Aside, DiskOp, Request};
 use crate::engine::Cx;
@@ -97,8 +97,12 @@ impl Files {
             _ => None,
         };
         let keep = action == Action::Fetch { keep: true };
+        // What comes of a merge is sent.
+        let merges = keep && self.mode == SyncMode::Mirror;
+        let base = slot.entry.base.as_ref().filter(|_| merges).map(|base| base.hash);
         let writable = self.mode.is_written_here();
-        let call = cx.disk(DiskOp::Place { path: path.clone(), blob, expect, keep, writable });
+        let at = path.clone();
+        let call = cx.disk(DiskOp::Place { path: at, blob, expect, keep, base, writable });
         slot.entry.doing = Some(Doing::Placing { call, blob, version });
         self.to_place.remove(&path);
         self.under_way_on_disk(call, Job::Place(path.clone()), path);

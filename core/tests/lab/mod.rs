@@ -96,6 +96,8 @@ pub struct Lab {
     pub disk_denies: bool,
     /// Modes do not change on this disk.
     pub without_modes: bool,
+    /// What comes of every merge; `None`: both sides changed the same lines.
+    pub merges: Option<ContentHash>,
     /// The root is another directory.
     pub root_lost: bool,
     /// The story so far.
@@ -141,6 +143,7 @@ impl Lab {
             exited: None,
             disk_denies: false,
             without_modes: false,
+            merges: None,
             root_lost: false,
             story: String::new(),
             effects: vec![],
@@ -380,7 +383,7 @@ impl Lab {
                 _ => Answer::Occupied(self.found(path.as_str())),
             },
             DiskOp::Scan { dir } => Answer::Scanned(self.scan(dir.as_ref())),
-            DiskOp::Place { path, blob, expect, keep, writable } => {
+            DiskOp::Place { path, blob, expect, keep, base, writable } => {
                 let writable = writable || self.without_modes;
                 let path = path.as_str();
                 let there = self.disk.get(path).copied();
@@ -388,6 +391,8 @@ impl Lab {
                     return Answer::Occupied(self.found(path));
                 }
                 let new = self.blobs.remove(&blob).expect("a blob is placed once");
+                let merged = self.merges.filter(|_| base.is_some() && there == expect);
+                let (new, keep) = (merged.unwrap_or(new), keep && merged.is_none());
                 let stamp = Stamp { writable, ..self.put(path, new) };
                 self.stamps.insert(path.into(), stamp);
                 self.unsealed.insert(path.into(), there);
@@ -395,7 +400,7 @@ impl Lab {
                 if let Some(old) = kept {
                     self.conflicts.push((path.into(), old));
                 }
-                Answer::Placed { stamp, kept }
+                Answer::Placed { stamp, kept, merged }
             }
             DiskOp::Remove { path, expect, to } => {
                 let path = path.as_str();

@@ -47,6 +47,7 @@ impl Disk {
         io::copy(&mut file, &mut staged)?;
         let (hash, size) = staged.finish();
         if hash == expect {
+            self.remember(blob);
             return Ok(Answer::Staged { blob, size });
         }
         self.stage.discard(blob)?;

@@ -19,12 +19,14 @@ use rustix::io::Errno;
 use tokio::sync::mpsc::UnboundedSender;
 
 mod aside;
+mod bases;
 mod clean;
 mod copy;
 mod crew;
 mod echoes;
 mod fold;
 mod ignores;
+mod merge;
 mod mode;
 mod names;
 mod place;
@@ -38,11 +40,13 @@ mod tree;
 pub mod undo;
 mod watch;
 
+use bases::Bases;
 use crew::Crew;
 use echoes::Echoes;
 use fold::Folding;
 use ignores::Ignores;
 pub(crate) use ignores::stays_here;
+use place::{Old, Then};
 use pulse::Waiting;
 use root::Home;
 pub use stage::{Stage, Staged};
@@ -57,6 +61,7 @@ pub use watch::Watcher;
 pub struct Disk {
     tree: Arc<Tree>,
     home: Arc<Home>,
+    bases: Arc<Bases>,
     /// Where bytes wait for their place.
     pub stage: Arc<Stage>,
     crew: Crew,
@@ -70,9 +75,12 @@ impl Disk {
         Self::open_with(root, base, Ignores::none(), Strangers::none())
     }
 
-    /// The same for a mirror that is written here: what is to stay here is left out of scans.
+    /// The same for a mirror that is written here: what is to stay here is left out of scans, and
+    /// what both sides change is merged.
     pub fn open_two_way(root: &Path, base: &str) -> io::Result<Self> {
-        Self::open_with(root, base, Ignores::built_in(), Strangers::kept())
+        let mut disk = Self::open_with(root, base, Ignores::built_in(), Strangers::kept())?;
+        disk.bases = Arc::new(Bases::below(&disk.tree.control)?);
+        Ok(disk)
     }
 
     fn open_with(
@@ -102,6 +110,7 @@ impl Disk {
                 folding,
             }),
             home: Arc::new(home),
+            bases: Arc::new(Bases::none()),
             stage,
             crew: Crew::default(),
             waiting: Waiting::default(),
@@ -160,11 +169,16 @@ impl Disk {
                 self.tree.look(&path, known, writable).map(Answer::Looked)
             }
             DiskOp::Scan { dir } => self.tree.scan(dir.as_ref()).map(Answer::Scanned),
-            DiskOp::Place { path, blob, expect, keep, writable } => {
-                self.stage.make_ready(blob, writable).and_then(|stamp| match expect {
-                    None => self.place(&path, blob, stamp),
-                    Some(expect) => self.replace(call, &path, blob, stamp, expect, keep),
-                })
+            DiskOp::Place { path, blob, expect: None, writable, .. } => {
+                self.place(&path, blob, writable)
+            }
+            DiskOp::Place { path, blob, expect: Some(expect), keep, base, writable } => {
+                let then = if keep { Then::Conflict } else { Then::Remove };
+                let old = Old { expect, then };
+                match base {
+                    Some(base) => self.merge(call, &path, blob, old, base, writable),
+                    None => self.replace(call, &path, blob, old, writable),
+                }
             }
             DiskOp::Remove { path, expect, to } => self.remove(&path, expect, &to),
             DiskOp::Drop { blob } => self.stage.discard(blob).map(|()| Answer::Dropped),

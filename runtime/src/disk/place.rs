@@ -22,12 +22,33 @@ use rustix::io::Errno;
 
 use super::Disk;
 use super::aside::{self, CONFLICTS};
+use super::resolve::RESOLVED;
 use super::stage::Stage;
 use super::tree::{hash_at, in_the_way, is_nowhere, look_at, open_below, split, stamp};
 
 /// A directory that became empty may be removed between a walk and the rename that follows.
 /// That this happens so often in a row is no accident any more.
 const WALKS: u32 = 16;
+
+/// What is to be replaced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Old {
+    /// What should be there.
+    pub expect: ContentHash,
+    /// What becomes of it. Anything else that comes out is a person's and is kept.
+    pub then: Then,
+}
+
+/// What becomes of a file that was replaced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Then {
+    /// Nobody needs it.
+    Remove,
+    /// It goes to the conflict copies.
+    Conflict,
+    /// It goes to those that are resolved: the new file has its changes.
+    Resolved,
+}
 
 /// One exchange: where it happens, and between what.
 struct Exchange<'a> {
@@ -47,8 +68,10 @@ impl Disk {
         &self,
         path: &RemotePath,
         blob: BlobId,
-        before: Stamp,
+        writable: bool,
     ) -> io::Result<Answer> {
+        self.remember(blob);
+        let before = self.stage.make_ready(blob, writable)?;
         let local = self.tree.local(path);
         let (dirs, name) = split(&local);
         let staged = Stage::name(blob);
@@ -84,10 +107,11 @@ impl Disk {
         call: CallId,
         path: &RemotePath,
         blob: BlobId,
-        before: Stamp,
-        expect: ContentHash,
-        keep: bool,
+        old: Old,
+        writable: bool,
     ) -> io::Result<Answer> {
+        self.remember(blob);
+        let before = self.stage.make_ready(blob, writable)?;
         let local = self.tree.local(path);
         let (dirs, name) = split(&local);
         let dir = match self.tree.open(dirs, false) {
@@ -118,13 +142,18 @@ impl Disk {
         }
         // From here on the new file is in place, unless what came out has to go back.
         let settled = match look_at(&exchange.swap, name, None) {
-            Ok(Found::File { hash: old, .. }) => {
-                let kept = (old != new && (keep || old != expect)).then_some(old);
-                let settled = match kept {
-                    Some(hash) => self.keep(&exchange.swap, name, &local, hash),
-                    None => exchange.swap.remove_file(name),
+            Ok(Found::File { hash, .. }) => {
+                let then = match hash {
+                    _ if hash == new => Then::Remove,
+                    _ if hash == old.expect => old.then,
+                    _ => Then::Conflict,
                 };
-                settled.map(|()| Ok(kept))
+                let settled = match then {
+                    Then::Remove => exchange.swap.remove_file(name),
+                    Then::Conflict => self.keep(&exchange.swap, name, &local, hash),
+                    Then::Resolved => self.keep_resolved(&exchange.swap, name, &local, hash),
+                };
+                settled.map(|()| Ok((then == Then::Conflict).then_some(hash)))
             }
             Ok(odd) => Ok(Err(odd)),
             Err(why) => Err(why),
@@ -193,7 +222,7 @@ impl Disk {
         self.stage.forget(blob);
         let now = dir.symlink_metadata(name).map(|metadata| stamp(&metadata));
         let stamp = now.ok().filter(|now| now.is_but_moved(&before)).unwrap_or(before);
-        Answer::Placed { stamp, kept }
+        Answer::Placed { stamp, kept, merged: None }
     }
 
     pub(super) fn remove(
@@ -266,8 +295,30 @@ impl Disk {
         local: &str,
         hash: ContentHash,
     ) -> io::Result<()> {
+        self.keep_below(CONFLICTS, from, name, local, hash)
+    }
+
+    /// The same, to those that are resolved.
+    fn keep_resolved(
+        &self,
+        from: &Dir,
+        name: &str,
+        local: &str,
+        hash: ContentHash,
+    ) -> io::Result<()> {
+        self.keep_below(&format!("{CONFLICTS}/{RESOLVED}"), from, name, local, hash)
+    }
+
+    fn keep_below(
+        &self,
+        copies: &str,
+        from: &Dir,
+        name: &str,
+        local: &str,
+        hash: ContentHash,
+    ) -> io::Result<()> {
         let (dirs, file) = split(local);
-        let copies = open_below(&self.tree.control, &format!("{CONFLICTS}/{dirs}"), true)?;
+        let copies = open_below(&self.tree.control, &format!("{copies}/{dirs}"), true)?;
         let moved = aside::copy_as(from, name, &copies, file, hash)?;
         aside::once(&copies, file, &moved, hash)
     }

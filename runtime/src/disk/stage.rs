@@ -17,6 +17,7 @@ use landfall_core::id::BlobId;
 use rustix::fs::{Timespec, Timestamps};
 use sha2::{Digest, Sha256};
 
+use super::merge::at_most;
 use super::{mode, pulse, tree};
 
 /// A blob of more bytes is a file.
@@ -109,6 +110,14 @@ impl Stage {
     pub fn read(&self, blob: BlobId) -> io::Result<File> {
         self.write_out(blob, true)?;
         self.dir.open(Self::name(blob))
+    }
+
+    /// What a finished blob holds, if that is not too much.
+    pub(super) fn bytes(&self, blob: BlobId, max: usize) -> io::Result<Option<Vec<u8>>> {
+        if let Some(bytes) = self.blobs().in_memory.get(&blob) {
+            return Ok(Some(bytes.clone()).filter(|bytes| bytes.len() <= max));
+        }
+        at_most(self.dir.open(Self::name(blob))?, max)
     }
 
     /// Makes a file of a blob that waits in memory, and answers it.

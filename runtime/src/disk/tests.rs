@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+mod merging;
 mod two_way;
 
 struct Lab {
@@ -54,7 +55,14 @@ impl Lab {
     fn place(&mut self, path: &str, text: &str, expect: Option<&str>, keep: bool) -> Outcome {
         let blob = self.stage(text);
         let expect = expect.map(hash);
-        self.perform(DiskOp::Place { path: remote(path), blob, expect, keep, writable: true })
+        self.perform(DiskOp::Place {
+            path: remote(path),
+            blob,
+            expect,
+            keep,
+            base: None,
+            writable: true,
+        })
     }
 
     /// All files below the control directory, by path.
@@ -369,7 +377,7 @@ fn files_with_the_same_bytes_are_replaced_side_by_side() {
                 let expect = Some(hash("old"));
                 let placed = disk.perform(
                     call,
-                    DiskOp::Place { path, blob, expect, keep: false, writable: true },
+                    DiskOp::Place { path, blob, expect, keep: false, base: None, writable: true },
                 );
                 assert_eq!(kept(placed), None);
             });
@@ -397,6 +405,7 @@ fn directories_come_and_go_while_files_are_placed_in_them() {
                         blob,
                         expect,
                         keep: false,
+                        base: None,
                         writable: true,
                     };
                     assert_eq!(kept(disk.perform(call, op)), None);

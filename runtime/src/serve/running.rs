@@ -131,6 +131,11 @@ impl Running {
         self.shared.plan_next(route, script);
     }
 
+    /// How many of the requests that were planned did not come yet.
+    pub fn planned(&self) -> usize {
+        self.shared.planned()
+    }
+
     /// Stops. Answers under way get 2 s.
     pub async fn stop(mut self) {
         self.shared.stop();

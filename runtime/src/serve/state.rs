@@ -228,6 +228,10 @@ impl Shared {
         self.lock().planned.push_back((route, script));
     }
 
+    pub(super) fn planned(&self) -> usize {
+        self.lock().planned.len()
+    }
+
     /// What a request meets, and the longest that any fault may make it wait.
     pub(super) fn script(&self, ask: &Ask) -> (Script, Duration) {
         let mut inner = self.lock();

@@ -85,6 +85,7 @@ marks! {
     DidAdopt = "decision: adopted";
     DidTrash = "decision: trashed";
     DidSetAside = "decision: kept aside";
+    DidMerge = "decision: merged";
     Kept = "decision: local bytes kept";
     NeverCame = "decision: never came";
     AsideFirst = "decision: set aside";
@@ -223,6 +224,7 @@ impl Mark {
                 Did::Adopted => Mark::DidAdopt,
                 Did::Trashed => Mark::DidTrash,
                 Did::SetAside => Mark::DidSetAside,
+                Did::Merged => Mark::DidMerge,
             },
             Decision::Kept { .. } => Mark::Kept,
             Decision::NeverCame { .. } => Mark::NeverCame,

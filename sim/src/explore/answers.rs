@@ -312,7 +312,7 @@ impl Tiny {
         }
         self.moved(file, Some(bytes))?;
         let kept = out.filter(|_| !spare).map(hash_of);
-        Ok(Answer::Placed { stamp: stamp_of(bytes), kept })
+        Ok(Answer::Placed { stamp: stamp_of(bytes), kept, merged: None })
     }
 
     fn scan(&self) -> Vec<(RemotePath, Seen)> {

@@ -1,7 +1,8 @@
 //! No byte that a person saved is lost: it is at its path, in a conflict copy, in the trash, or
-//! was on the server under that path, until the person replaces or deletes it.
+//! was on the server under that path, until the person replaces or deletes it. What their bytes were
+//! merged to counts as theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::hash::ContentHash;
 use landfall_core::path::RemotePath;
@@ -14,6 +15,8 @@ use crate::world::truth::Truth;
 #[derive(Debug, Default)]
 pub(super) struct Bytes {
     owed: BTreeMap<ContentHash, RemotePath>,
+    /// What came of merges, or may come of them.
+    merged: BTreeSet<ContentHash>,
 }
 
 impl Bytes {
@@ -30,6 +33,16 @@ impl Bytes {
             }
             return Ok(0);
         }
+        let is_merged = |hash: &ContentHash| self.merged.contains(hash);
+        if let (Some(hash), Place::At(path)) =
+            (content(moved.after).filter(is_merged), &moved.place)
+        {
+            self.owed.insert(hash, path.clone());
+        }
+        if let (Who::Power, Some(hash)) = (moved.by, before.filter(is_merged)) {
+            // What it was made of is there again.
+            self.owed.remove(&hash);
+        }
         let Some((hash, path)) = before.and_then(|hash| self.owed.get_key_value(&hash)) else {
             return Ok(0);
         };
@@ -40,6 +53,10 @@ impl Bytes {
             path.to_string(),
             format!("the version of {path} with hash {hash:?} that a person saved is nowhere"),
         ))
+    }
+
+    pub(super) fn merged(&mut self, hash: ContentHash) {
+        self.merged.insert(hash);
     }
 
     pub(super) fn whole(&self, disk: &Disk, truth: &Truth) -> Ruling {

@@ -16,6 +16,7 @@ mod deletes;
 mod gate;
 mod idle;
 mod manners;
+mod merges;
 mod modes;
 mod permission;
 mod refetch;
@@ -31,7 +32,9 @@ use std::fmt;
 
 use landfall_core::effect::{Effect, Exit, Request};
 use landfall_core::event::Event;
+use landfall_core::hash::ContentHash;
 use landfall_core::id::CallId;
+use landfall_core::path::RemotePath;
 use landfall_core::row::RowKey;
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::Tick;
@@ -85,6 +88,8 @@ oracles! {
     Blobs = "blobs";
     /// The server changes only what a person changed here, once, and no crash becomes an edit.
     NoGhostWrite = "no-ghost-write";
+    /// What both sides changed is merged by what each did to the version that both had.
+    MergeBase = "merge-base";
     /// What a person deleted does not come back, unless the server has something newer.
     StaysDeleted = "stays-deleted";
     /// What is sent is durably known to be ours.
@@ -178,6 +183,7 @@ pub struct Oracles {
     modes: modes::Modes,
     idle: idle::Idle,
     writes: writes::Writes,
+    merges: merges::Merges,
     stays: stays::Stays,
     two_way: bool,
     write_only: bool,
@@ -213,6 +219,7 @@ impl Oracles {
             modes: modes::Modes::default(),
             idle: idle::Idle::default(),
             writes: writes::Writes::default(),
+            merges: merges::Merges::default(),
             stays: stays::Stays::default(),
             two_way: options.two_way,
             write_only: options.write_only,
@@ -259,6 +266,7 @@ impl Oracles {
     pub fn started(&mut self, now: Tick, run: u32) {
         self.run = run;
         self.stays.started(now);
+        self.merges.started();
         self.calls.started(run);
         self.commits.started();
         self.manners.started();
@@ -409,6 +417,22 @@ impl Oracles {
         self.rule(Oracle::Turns, ruling);
     }
 
+    /// What is at a path and their version are to be merged by what each did to a base, if they
+    /// go together: the base, what is here, and theirs.
+    pub fn merges(&mut self, now: Tick, path: &RemotePath, of: [ContentHash; 3], truth: &Truth) {
+        self.now = now;
+        let ruling = self.merges.merges(path, of, truth);
+        self.rule(Oracle::MergeBase, ruling);
+    }
+
+    /// Their version and what a person saved there are about to become these bytes, which may be
+    /// sent.
+    pub fn merged(&mut self, path: &RemotePath, theirs: ContentHash, hash: ContentHash) {
+        self.merges.merged(path, theirs, hash);
+        self.writes.merged(path, hash);
+        self.bytes.merged(hash);
+    }
+
     /// What a person would read in the status now.
     pub fn said(&mut self, now: Tick, unit: &WorkspaceStatus) {
         self.now = now;
@@ -427,6 +451,7 @@ impl Oracles {
             return;
         }
         self.writes.moved(moved);
+        self.merges.moved(moved);
         if self.two_way {
             let ruling = self.stays.moved(now, moved, store, truth);
             self.rule(Oracle::StaysDeleted, ruling);

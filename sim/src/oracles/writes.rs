@@ -62,6 +62,11 @@ impl Writes {
         }
     }
 
+    /// Bytes that are about to be made of what a person saved there.
+    pub(super) fn merged(&mut self, path: &RemotePath, hash: ContentHash) {
+        self.saved.insert((path.clone(), hash));
+    }
+
     /// Whoever was killed a moment after it was sent has to know that it was.
     pub(super) fn wanted(effect: &Effect, store: &Store) -> Ruling {
         let Effect::Ask { request, .. } = effect else { return Ok(0) };

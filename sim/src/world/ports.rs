@@ -7,7 +7,7 @@ use landfall_core::id::{CallId, CommitSeq, StoreId};
 use landfall_core::path::RemotePath;
 use landfall_core::time::Ms;
 
-use super::disk::{Running, Step};
+use super::disk::{Content, Node, Place, Running, Step};
 use super::server::hash_of;
 use super::{Happening, Kill, Phase, World};
 use crate::faults::Kind;
@@ -36,7 +36,30 @@ impl World {
             self.story.say(self.now, || format!("The disk takes {} to {}.", Ms(wait), name(&op)));
         }
         self.queue.push(self.now + Ms(wait), Happening::Disk(call));
-        self.running.insert(call, Box::new((Running::new(call, op, fault), kill)));
+        let merge = self.merge(&op, entity, attempt);
+        let running = Running { merge, ..Running::new(call, op, fault) };
+        self.running.insert(call, Box::new((running, kill)));
+    }
+
+    /// What comes of a placement if what is there is merged with it. Half of what both sides changed
+    /// goes together; of the rest there is no copy of the base, or both changed the same lines.
+    fn merge(&mut self, op: &DiskOp, entity: u32, attempt: u32) -> Option<Content> {
+        let DiskOp::Place { path, blob, expect: Some(mine), base: Some(base), .. } = op else {
+            return None;
+        };
+        let theirs = match self.disk.node(&Place::Stage(*blob))? {
+            Node::File(file) => file.content.hash,
+            Node::Odd(_) => return None,
+        };
+        self.oracles.merges(self.now, path, [*base, *mine, theirs], &self.server.truth);
+        if theirs == *mine || self.plan.bits(207, entity, attempt) & 1 == 0 {
+            return None;
+        }
+        let text = format!("{} merged with {}\n", mine.short(), theirs.short());
+        let content = landfall_reference::server::Content::new(text.into_bytes());
+        self.ever_saved.insert(content.hash(), content.clone());
+        self.oracles.merged(path, theirs, content.hash());
+        Some(Content::of(&content))
     }
 
     fn disk_fault(&mut self, op: &DiskOp, entity: u32, attempt: u32) -> Option<Fault> {

@@ -343,8 +343,8 @@ const WALL: u64 = 0;
 
 /// Makes a placement one that takes whatever is there for its own.
 fn place_over(effect: &mut Effect, disk: &Disk) {
-    if let Effect::Disk { op: DiskOp::Place { path, expect, keep, .. }, .. } = effect {
-        *keep = false;
+    if let Effect::Disk { op: DiskOp::Place { path, expect, keep, base, .. }, .. } = effect {
+        (*keep, *base) = (false, None);
         *expect = disk.file(path).map(|file| file.content.hash);
     }
 }

@@ -109,12 +109,12 @@ pub fn check_walk(seed: u64, disk: &mut impl TestDisk) -> Result<(), String> {
             }
             (4 | 5, Some(blob)) => {
                 let writable = choices.below(2) == 0;
-                Some(DiskOp::Place { path, blob, expect: None, keep: false, writable })
+                Some(DiskOp::Place { path, blob, expect: None, keep: false, base: None, writable })
             }
             (6 | 7, Some(blob)) => {
                 let keep = choices.below(3) == 0;
                 let writable = choices.below(2) == 0;
-                Some(DiskOp::Place { path, blob, expect: Some(expect), keep, writable })
+                Some(DiskOp::Place { path, blob, expect: Some(expect), keep, base: None, writable })
             }
             (8, Some(blob)) => Some(DiskOp::Drop { blob }),
             (8 | 9, _) => {
@@ -292,6 +292,7 @@ fn modes(disk: &mut impl TestDisk) -> Result<(), String> {
             blob: blob_of(1, 0),
             expect: Some(one),
             keep: false,
+            base: None,
             writable,
         };
         if placed_stamp(&disk.perform(call(1, n + 4), op))?.writable != writable {
@@ -302,7 +303,14 @@ fn modes(disk: &mut impl TestDisk) -> Result<(), String> {
 }
 
 fn place_one(at: &RemotePath, writable: bool) -> DiskOp {
-    DiskOp::Place { path: at.clone(), blob: blob_of(1, 0), expect: None, keep: false, writable }
+    DiskOp::Place {
+        path: at.clone(),
+        blob: blob_of(1, 0),
+        expect: None,
+        keep: false,
+        base: None,
+        writable,
+    }
 }
 
 fn placed_stamp(outcome: &Outcome) -> Result<Stamp, String> {
@@ -318,6 +326,7 @@ fn op_of(op: &Op, run: u32) -> DiskOp {
         blob: blob_of(run, part),
         expect,
         keep,
+        base: None,
         writable: true,
     };
     let remove = |at: &str, text, to| DiskOp::Remove { path: path(at), expect: hash(text), to };
@@ -346,8 +355,8 @@ fn outcome_of(says: &Says) -> Outcome {
         See::Link => Found::Odd(Odd::Symlink),
     };
     Outcome::Ok(match says {
-        Says::Placed => Answer::Placed { stamp, kept: None },
-        Says::PlacedAndKept(text) => Answer::Placed { stamp, kept: Some(hash(text)) },
+        Says::Placed => Answer::Placed { stamp, kept: None, merged: None },
+        Says::PlacedAndKept(text) => Answer::Placed { stamp, kept: Some(hash(text)), merged: None },
         Says::Occupied(found) => Answer::Occupied(see(found)),
         Says::Sees(found) => Answer::Looked(see(found)),
         Says::Removed => Answer::Removed,

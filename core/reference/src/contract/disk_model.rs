@@ -84,7 +84,7 @@ impl TestDisk for ModelDisk {
             }
             DiskOp::Scan { dir } => Answer::Scanned(self.scan(dir.as_ref())),
             DiskOp::Place { path, .. } if self.is_blocked(&path) => return no_directory(),
-            DiskOp::Place { path, blob, expect, keep, writable } => {
+            DiskOp::Place { path, blob, expect, keep, writable, .. } => {
                 let old = match (self.look(&path), expect) {
                     (Found::Absent, None) => None,
                     (Found::File { hash, .. }, Some(_)) => Some(hash),
@@ -94,7 +94,7 @@ impl TestDisk for ModelDisk {
                 let kept = old.filter(|old| *old != new && (keep || Some(*old) != expect));
                 self.holds.conflicts.extend(kept.map(|hash| (path.clone(), hash)));
                 self.put(&path, new, writable);
-                Answer::Placed { stamp: self.stamp(&path), kept }
+                Answer::Placed { stamp: self.stamp(&path), kept, merged: None }
             }
             DiskOp::Remove { path, expect, to } => match self.look(&path) {
                 Found::File { hash, .. } if hash == expect => {

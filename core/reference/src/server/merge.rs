@@ -5,15 +5,10 @@ use std::sync::Arc;
 use landfall_core::time::Wall;
 
 use super::{Accepted, Content, Identity, Refusal, Server, hash, normal};
+use crate::lines;
 
 /// The only strategy that this server has. The other one of the API parses Go.
 const STRATEGY: &str = "three-way-lines-v1";
-
-/// Bytes of a text that is merged, at most.
-const BYTES_MAX: usize = 512 * 1024;
-
-/// Lines of a text that is merged, at most.
-const LINES_MAX: usize = 3_000;
 
 /// What a client wants merged.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -109,7 +104,7 @@ impl Server {
         let live = self.files.get(path).ok_or_else(|| ineligible("live file no longer exists"))?;
         let theirs = live.content.text().ok_or_else(|| ineligible("live file is binary"))?;
         eligible(theirs)?;
-        lines(&merge.base, &merge.mine, theirs).ok_or_else(|| {
+        lines::merge(&merge.base, &merge.mine, theirs).ok_or_else(|| {
             let message = "merge conflict: both sides changed the same lines";
             let mut refusal = Refusal::new(409, "merge_conflict", message);
             refusal.revisions = Some((merge.base_revision.clone(), live.revision()));
@@ -125,24 +120,10 @@ impl Server {
     }
 }
 
-/// Lines that repeat can be aligned in more than one way, and each way merges something else
-/// (incident H113). So the texts are aligned from their first line and from their last one, and
-/// where that is not the same, it is a conflict.
-fn lines(base: &str, mine: &str, theirs: &str) -> Option<String> {
-    let one = diffy::merge(base, mine, theirs).ok()?;
-    let other = diffy::merge(&last_first(base), &last_first(mine), &last_first(theirs)).ok()?;
-    (last_first(&one) == other).then_some(one)
-}
-
-/// The lines in the opposite order. Each gets an end, so that the last one is like the others.
-fn last_first(text: &str) -> String {
-    text.split('\n').rev().flat_map(|line| [line, "\n"]).collect()
-}
-
 fn eligible(text: &str) -> Result<(), Refusal> {
-    match text.len() > BYTES_MAX || text.lines().count() > LINES_MAX {
-        true => Err(ineligible("content exceeds merge size limit")),
-        false => Ok(()),
+    match lines::fits(text) {
+        true => Ok(()),
+        false => Err(ineligible("content exceeds merge size limit")),
     }
 }
 

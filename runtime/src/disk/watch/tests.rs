@@ -99,7 +99,14 @@ fn what_the_process_places_is_no_news_but_what_becomes_of_it_is() {
         let mut staged = lab.disk.stage.begin(blob).unwrap();
         std::io::Write::write_all(&mut staged, b"theirs").unwrap();
         staged.finish();
-        let op = DiskOp::Place { path: at(name), blob, expect: None, keep: false, writable: true };
+        let op = DiskOp::Place {
+            path: at(name),
+            blob,
+            expect: None,
+            keep: false,
+            base: None,
+            writable: true,
+        };
         let outcome = lab.disk.perform(call, op);
         assert!(matches!(outcome, Outcome::Ok(Answer::Placed { .. })), "{outcome:?}");
     };

@@ -7,7 +7,7 @@ use landfall_core::files::entry::{Found, Stamp};
 use landfall_core::id::{BlobId, CallId};
 use landfall_core::path::RemotePath;
 
-use super::{Disk, File, Node, Place, Who};
+use super::{Content, Disk, File, Node, Place, Who};
 
 /// An operation that was begun.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Running {
     pub op: DiskOp,
     /// A fault that the operation meets when it checks.
     pub fault: Option<Fault>,
+    /// What comes of it if what is there is what was expected, and is merged with the blob.
+    pub merge: Option<Content>,
     /// What is left to do.
     pub step: Step,
 }
@@ -61,7 +63,7 @@ enum Next {
 impl Running {
     /// An operation that was not begun.
     pub fn new(call: CallId, op: DiskOp, fault: Option<Fault>) -> Self {
-        Self { call, op, fault, step: Step::Check }
+        Self { call, op, fault, merge: None, step: Step::Check }
     }
 }
 
@@ -71,17 +73,23 @@ impl Disk {
         let next = match (&running.step, &running.op) {
             (Step::Check, op) => match running.fault.take() {
                 Some(why) => Next::Done(failed(why)),
-                None => self.check(running.call, op),
+                None => {
+                    if let DiskOp::Place { path, expect, .. } = op {
+                        let here = self.file(path).map(|file| file.content.hash);
+                        running.merge.take_if(|_| here != *expect);
+                    }
+                    self.check(running.call, op)
+                }
             },
             (Step::Act(_), DiskOp::Place { path, blob, writable, .. }) => {
-                self.exchange(path, *blob, *writable)
+                self.exchange(path, *blob, running.merge, *writable)
             }
             (Step::Act(_), DiskOp::Remove { path, to, .. }) => self.move_away(path, to),
             (Step::Act(mark), _) => {
                 self.seal(*mark);
                 Next::Done(ok(Answer::Sealed))
             }
-            (Step::Settle(out), op) => Next::Done(self.settle(out, op)),
+            (Step::Settle(out), op) => Next::Done(self.settle(out, op, running.merge)),
             (Step::Answer(_), _) => return,
         };
         running.step = match next {
@@ -144,7 +152,7 @@ impl Disk {
         self.group();
         self.set(Place::Stage(blob), None, Who::Process);
         self.set(Place::At(path.clone()), Some(Node::File(file)), Who::Process);
-        ok(Answer::Placed { stamp: file.stamp, kept: None })
+        ok(Answer::Placed { stamp: file.stamp, kept: None, merged: None })
     }
 
     /// A staged file, with the mode that it is to be placed in.
@@ -157,10 +165,21 @@ impl Disk {
 
     /// The blob changes places with the file. From now on, and over a kill, what came out
     /// has a name that says which bytes were ours.
-    fn exchange(&mut self, path: &RemotePath, blob: BlobId, writable: bool) -> Next {
-        let Some(new) = self.blob_in_mode(blob, writable) else {
+    fn exchange(
+        &mut self,
+        path: &RemotePath,
+        blob: BlobId,
+        merge: Option<Content>,
+        writable: bool,
+    ) -> Next {
+        let Some(mut new) = self.blob_in_mode(blob, writable) else {
             return Next::Done(failed(Fault::DiskIo("the staged file is not there".into())));
         };
+        if let Some(content) = merge {
+            // It is on the disk before it is placed.
+            new = File { written: 0, ..self.new_file(content, 0) };
+            new.stamp.writable = writable;
+        }
         let old = match self.look(path) {
             Found::File { .. } => self.node(&Place::At(path.clone())).copied(),
             // A person removed it, or put something else there, after the check.
@@ -192,7 +211,7 @@ impl Disk {
         Next::Settle(Out { at, put: None })
     }
 
-    fn settle(&mut self, out: &Out, op: &DiskOp) -> Outcome {
+    fn settle(&mut self, out: &Out, op: &DiskOp, merge: Option<Content>) -> Outcome {
         let Some(Node::File(file)) = self.node(&out.at).copied() else {
             return failed(Fault::DiskIo("what came out is not there".into()));
         };
@@ -206,7 +225,11 @@ impl Disk {
                     self.set(copy, Some(Node::File(file)), Who::Process);
                 }
                 self.set(out.at.clone(), None, Who::Process);
-                ok(Answer::Placed { stamp: put.stamp, kept: (!spare).then_some(hash) })
+                // What was merged is kept with what is resolved.
+                let resolved = merge.is_some() && Some(hash) == *expect;
+                let kept = (!spare && !resolved).then_some(hash);
+                let merged = merge.map(|content| content.hash);
+                ok(Answer::Placed { stamp: put.stamp, kept, merged })
             }
             (DiskOp::Remove { path, expect, .. }, _) if file.content.hash != *expect => {
                 self.put_back(path, &out.at, file)

@@ -96,6 +96,7 @@ fn a_person_who_saves_in_the_window_of_an_exchange_is_found_in_what_came_out() {
         blob: blob(2),
         expect: Some(content(1).hash),
         keep: false,
+        base: None,
         writable: true,
     };
     let mut saved = false;
@@ -138,6 +139,7 @@ fn a_kill_between_an_exchange_and_its_settling_loses_no_byte_of_a_person() {
         blob: blob(2),
         expect: Some(content(9).hash),
         keep: true,
+        base: None,
         writable: true,
     };
     let mut running = Running::new(call(1, 1), op, None);
