@@ -64,6 +64,9 @@ impl Brake {
             Brake::MaxUnlink { deletes, allowed, known } => format!(
                 "{deletes} of {known} files are gone here, and {allowed} may go without a person"
             ),
+            Brake::RootLost { missing: 0 } => {
+                "the directory of the mirror is gone, or it is another one".to_string()
+            }
             Brake::RootLost { missing } => format!(
                 "{missing} files are gone here, and so is the directory of the mirror, or it is \
                  another one"
@@ -89,9 +92,9 @@ impl Brake {
             Brake::MaxUnlink { deletes, .. } => {
                 format!("these {deletes} files would have been deleted on the remote; none was")
             }
-            Brake::RootLost { .. } => {
-                "they would have been deleted on the remote; nothing was".to_string()
-            }
+            Brake::RootLost { .. } => "what is not there counts as deleted by nobody; nothing was \
+                                       deleted on the remote"
+                .to_string(),
             Brake::Frontier { .. } => {
                 "a listing without an end would have been taken for the workspace; it was \
                  stopped, and nothing was deleted"

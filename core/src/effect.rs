@@ -256,7 +256,8 @@ pub enum DiskOp {
         blob: BlobId,
     },
     /// Make everything that was answered before survive a power cut (`syncfs`).
-    /// Answer: `Sealed`.
+    /// Answer: `Sealed`. It fails with [`RootLost`](crate::fault::Fault::RootLost) if the root is
+    /// not what it was: what was found missing in it since may be there.
     Seal,
 }
 

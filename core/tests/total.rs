@@ -76,7 +76,7 @@ fn event(kind: u8, a: u8, b: u8, calls: &[CallId]) -> Event {
         14 => ok(Answer::Placed {
             stamp: STAMP,
             kept: (b > 200).then_some(hash(n)),
-            merged: (b % 8 == 1).then_some(hash(b.into())),
+            merged: (b % 8 == 1).then_some(hash(b)),
         }),
         15 => ok(Answer::Removed),
         16 => ok(Answer::Occupied(found)),

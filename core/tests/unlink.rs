@@ -73,6 +73,40 @@ fn a_root_that_was_replaced_deletes_nothing() {
     assert_eq!(lab.status().brakes[0].name(), "root-lost", "{}", lab.story);
 }
 
+/// The directory of the mirror went, and a file was deleted on the server meanwhile. That neither
+/// side has it is forgotten only if the root is still the root. Else the file comes back with the
+/// directory, counts as new, and is sent again.
+#[test]
+fn what_was_deleted_there_while_the_root_was_gone_is_not_sent_again() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.wait(Ms::secs(40));
+    lab.root_lost = true;
+    for path in ["/a", "/b"] {
+        lab.deletes(path);
+    }
+    let events = vec![deleted(101, "/a"), updated(102, "/b", 3)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    for _ in 0..4 {
+        lab.wait(Ms::secs(30));
+        lab.quiet_feed_if_asked();
+    }
+    assert_eq!(lab.status().brakes[0].name(), "root-lost", "{}", lab.story);
+    assert!(!lab.status().in_step, "{}", lab.story);
+    // A person mounts it again.
+    lab.root_lost = false;
+    lab.put("/a", hash(1));
+    lab.put("/b", hash(2));
+    lab.kill();
+    lab.wait(Ms::secs(3));
+    let events = vec![deleted(101, "/a"), updated(102, "/b", 3)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.read("/b", 3);
+    lab.wait(Ms::secs(3));
+    assert_eq!((lab.sent("bulk"), lab.sent("delete")), (0, 0), "{}", lab.story);
+    assert_eq!(lab.trash, ["/a"], "{}", lab.story);
+    assert_eq!(lab.disk["/b"], hash(3), "{}", lab.story);
+}
+
 #[test]
 fn too_many_deletes_at_once_wait_for_a_person() {
     let files: Vec<(String, u8)> = names(40);

@@ -77,7 +77,12 @@ impl Files {
                         self.sealed(cx, number);
                         return Some(number);
                     }
-                    Outcome::Failed { .. } => self.seals.failed(cx.now.tick),
+                    Outcome::Failed { why, .. } => {
+                        if why == Fault::RootLost {
+                            self.root_lost(cx);
+                        }
+                        self.seals.failed(cx.now.tick);
+                    }
                 }
             }
             Job::Clean | Job::Drop => {

@@ -65,7 +65,7 @@ impl Files {
     /// Copies what is to be sent. `waiting`: how many copies wait already.
     pub fn stage(&mut self, cx: &mut Cx<'_>, waiting: usize, max_file: u64) {
         while !self.stopping
-            && self.disk_paused.is_none_or(|until| until <= cx.now.tick)
+            && !self.disk_rests(cx.now.tick)
             && self.pushes.staging < STAGE_AT_ONCE
             && waiting + self.pushes.staging + self.pushes.staged.len() < STAGED
         {

@@ -3,7 +3,8 @@
 //!
 //! 1. it is found missing twice, a second apart: an editor may save by deleting first;
 //! 2. nothing is being scanned or looked at, so that all that went together is counted together;
-//! 3. the root is still the root, and not the empty place where a disk was mounted;
+//! 3. the root is still the root, and not the empty place where a disk was mounted. That is asked
+//!    with every seal, too: what both sides deleted is forgotten only afterwards;
 //! 4. they are not more than [`MaxDelete`](crate::config::MaxDelete) allows, those of the last
 //!    minute included. A file whose bytes are now elsewhere was moved, and does not count.
 
@@ -133,14 +134,18 @@ impl Files {
         self.unlinks.asking = false;
         match outcome {
             Outcome::Ok(Answer::Rooted) => self.count_unlinks(cx),
-            Outcome::Failed { why: Fault::RootLost, .. } => {
-                self.unlinks.root_lost = true;
-                cx.note(Decision::Braked(Brake::RootLost {
-                    missing: self.unlinks.missing.len() as u64,
-                }));
-            }
+            Outcome::Failed { why: Fault::RootLost, .. } => self.root_lost(cx),
             // It is asked again.
             _ => self.unlinks.twice.clear(),
+        }
+    }
+
+    /// What is missing in it tells nothing, and neither would what is put there.
+    pub(super) fn root_lost(&mut self, cx: &mut Cx<'_>) {
+        if !self.unlinks.root_lost {
+            self.unlinks.root_lost = true;
+            let missing = self.unlinks.missing.len() as u64;
+            cx.note(Decision::Braked(Brake::RootLost { missing }));
         }
     }
 

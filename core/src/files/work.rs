@@ -12,7 +12,7 @@ use crate::engine::Cx;
 use crate::gate::Class;
 use crate::id::BlobId;
 use crate::path::RemotePath;
-use crate::time::Ms;
+use crate::time::{Ms, Tick};
 
 /// Disk operations at once.
 const DISK_AT_ONCE: usize = 32;
@@ -29,9 +29,9 @@ const LOOK_AHEAD: usize = 64;
 impl Files {
     /// Issues what can be issued. Answers whether a seal was begun.
     pub fn pump(&mut self, cx: &mut Cx<'_>) -> bool {
-        let paused = self.disk_paused.is_some_and(|until| until > cx.now.tick);
+        let paused = self.disk_rests(cx.now.tick);
         self.tend_wave(cx);
-        if self.stopping && self.disk_paused.is_some() {
+        if self.stopping && (self.disk_paused.is_some() || self.unlinks.root_lost) {
             self.give_up_all_staged(cx);
         }
         while self.disk_ops < DISK_AT_ONCE {
@@ -50,6 +50,11 @@ impl Files {
         let call = cx.disk(DiskOp::Seal);
         self.jobs.insert(call, Job::Seal(number));
         true
+    }
+
+    /// Whether the disk is left alone: it is in trouble, or nothing is where it was.
+    pub(super) fn disk_rests(&self, now: Tick) -> bool {
+        self.unlinks.root_lost || self.disk_paused.is_some_and(|until| until > now)
     }
 
     /// Whether no read is under way or wanted.

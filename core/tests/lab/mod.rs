@@ -310,7 +310,7 @@ impl Lab {
             }
             Effect::Disk { call, op, .. } => {
                 let outcome = match op {
-                    DiskOp::Root if self.root_lost => {
+                    DiskOp::Root | DiskOp::Seal if self.root_lost => {
                         let (blame, why) = (Blame::Lane, Fault::RootLost);
                         Outcome::Failed { blame, why, retry_after: None }
                     }

@@ -182,7 +182,10 @@ impl Disk {
             }
             DiskOp::Remove { path, expect, to } => self.remove(&path, expect, &to),
             DiskOp::Drop { blob } => self.stage.discard(blob).map(|()| Answer::Dropped),
-            DiskOp::Seal => self.tree.seal().map(|()| Answer::Sealed),
+            DiskOp::Seal => match self.home.check(&self.tree) {
+                Outcome::Ok(_) => self.tree.seal().map(|()| Answer::Sealed),
+                lost => return lost,
+            },
         };
         result.map_or_else(failed, Outcome::Ok)
     }

@@ -197,6 +197,9 @@ kinds! {
     /// The watcher hears nothing before the first thing is done to a file or a file is looked at,
     /// and then says so, as it is with `--once`. One address per start.
     LateEars = "late-ears", 200_000;
+    /// The directory of the mirror is gone for some minutes. Then a person brings it back as it was,
+    /// and starts the mount again. One address per minute.
+    RootLost = "root-lost", 1_500;
     /// A body goes out for minutes. One address per request.
     SlowUpload = "slow-upload", 20_000;
     /// The server refuses what is in a file until the world heals. One address per path.

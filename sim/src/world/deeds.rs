@@ -34,6 +34,8 @@ pub enum Deed {
     Permit(u32),
     /// The token is renewed.
     Renew(u32),
+    /// The directory of the mirror comes back.
+    RootBack,
 }
 
 /// Where names of the start have their addresses: before the first minute.
@@ -76,6 +78,11 @@ impl World {
         }
         if self.plan.strikes(Kind::SecondStart, minute, 0).is_some() {
             self.second_start();
+        }
+        if self.options.two_way
+            && let Some(bits) = self.plan.strikes(Kind::RootLost, minute, 0)
+        {
+            self.lose_root(bits);
         }
     }
 
@@ -263,6 +270,7 @@ impl World {
                     });
                 }
             }
+            Deed::RootBack => self.root_back(),
             Deed::Renew(n) => {
                 if self.server.access.expired == Some(n) {
                     self.story.say(self.now, || "The token is renewed.".into());
@@ -272,7 +280,7 @@ impl World {
         }
     }
 
-    fn later(&mut self, after: Ms, deed: Deed) {
+    pub(super) fn later(&mut self, after: Ms, deed: Deed) {
         self.deeds += 1;
         self.pending.insert(self.deeds, deed);
         self.queue.push(self.now + after, Happening::Later(self.deeds));
@@ -288,7 +296,7 @@ impl World {
                 Deed::Rename(_) | Deed::FileAgain { .. } => true,
                 Deed::Delete(path) => self.contested().contains(path),
                 Deed::Permit(n) => denial(n).is_some_and(|d| matches!(d.scope, Scope::File(_))),
-                Deed::Renew(_) => false,
+                Deed::Renew(_) | Deed::RootBack => false,
             };
             if stays && is_for_good {
                 self.story.say(self.now, || format!("What was to be taken back stays ({n})."));

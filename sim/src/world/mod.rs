@@ -15,6 +15,7 @@ mod people;
 mod ports;
 mod process;
 pub mod queue;
+mod root;
 pub mod server;
 pub mod store;
 mod stream;

@@ -298,7 +298,7 @@ impl World {
 
     pub(super) fn person_writes(&mut self, path: &RemotePath, content: disk::Content) {
         let wall = self.wall();
-        if !self.disk.can_write(path) {
+        if self.disk.is_lost || !self.disk.can_write(path) {
             return;
         }
         self.touch(path, Some(content.hash));
@@ -308,7 +308,7 @@ impl World {
     }
 
     pub(super) fn person_deletes(&mut self, path: &RemotePath) {
-        if self.disk.file(path).is_none() {
+        if self.disk.is_lost || self.disk.file(path).is_none() {
             return;
         }
         self.story.say(self.now, || format!("A person deletes {path} here."));
@@ -318,6 +318,9 @@ impl World {
     }
 
     fn person_blocks(&mut self, path: &RemotePath, bits: u64) {
+        if self.disk.is_lost {
+            return;
+        }
         self.person_deletes(path);
         let odd = if bits & 1 == 0 { Odd::Directory } else { Odd::Symlink };
         self.story.say(self.now, || format!("A person puts a {odd:?} at {path}."));

@@ -28,6 +28,7 @@ impl World {
         if self.machine.is_some() {
             return;
         }
+        self.root_opened();
         let (run, same_boot, last) = self.store.open(self.boot);
         self.run = run;
         self.plan.stage.started();

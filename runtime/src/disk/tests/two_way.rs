@@ -10,7 +10,13 @@ fn a_root_that_went_or_was_replaced_is_no_root() {
     let (root, elsewhere) = (outer.path().join("root"), outer.path().join("elsewhere"));
     fs::create_dir(&root).unwrap();
     let disk = Disk::open(&root, "/").unwrap();
-    let ask = || disk.perform(CALL, DiskOp::Root);
+    let ask = || {
+        let rooted = disk.perform(CALL, DiskOp::Root);
+        // What is not there is not made durable.
+        let is_sealed = disk.perform(CALL, DiskOp::Seal) == Outcome::Ok(Answer::Sealed);
+        assert_eq!(is_sealed, rooted == Outcome::Ok(Answer::Rooted));
+        rooted
+    };
     let lost = Outcome::Failed { blame: Blame::Lane, why: Fault::RootLost, retry_after: None };
     assert_eq!(ask(), Outcome::Ok(Answer::Rooted));
     fs::rename(&root, &elsewhere).unwrap();

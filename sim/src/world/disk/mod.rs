@@ -115,6 +115,8 @@ pub enum Who {
 /// The disk.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
+    /// The directory of the mirror is gone. Whatever is in it is here all the same, for its return.
+    pub is_lost: bool,
     /// Names that differ only in case are one.
     folding: bool,
     /// Of a folding disk: the file that has a name, by what the name folds to.

@@ -78,7 +78,10 @@ impl Disk {
                         let here = self.file(path).map(|file| file.content.hash);
                         running.merge.take_if(|_| here != *expect);
                     }
-                    self.check(running.call, op)
+                    match self.is_lost {
+                        true => self.check_without_root(op),
+                        false => self.check(running.call, op),
+                    }
                 }
             },
             (Step::Act(_), DiskOp::Place { path, blob, writable, .. }) => {
@@ -143,6 +146,24 @@ impl Disk {
                 writes: self.writes,
             }),
         }
+    }
+
+    /// What an adapter finds in a directory that is gone, and was opened before.
+    fn check_without_root(&mut self, op: &DiskOp) -> Next {
+        let gone = || failed(Fault::DiskIo("ENOENT".into()));
+        Next::Done(match op {
+            DiskOp::Root | DiskOp::Seal => failed(Fault::RootLost),
+            DiskOp::Stage { .. } | DiskOp::Remove { .. } => ok(Answer::Occupied(Found::Absent)),
+            DiskOp::Look { .. } => ok(Answer::Looked(Found::Absent)),
+            DiskOp::Scan { .. } => ok(Answer::Scanned(Vec::new())),
+            DiskOp::Place { expect: Some(_), .. } => ok(Answer::Occupied(Found::Absent)),
+            DiskOp::Clean { .. } | DiskOp::Place { .. } => gone(),
+            DiskOp::Drop { blob } => {
+                self.group();
+                self.set(Place::Stage(*blob), None, Who::Process);
+                ok(Answer::Dropped)
+            }
+        })
     }
 
     fn place_new(&mut self, path: &RemotePath, blob: BlobId, writable: bool) -> Outcome {

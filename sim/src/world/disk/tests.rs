@@ -40,8 +40,14 @@ fn with(disk: &mut Disk, op: DiskOp, mut between: impl FnMut(&mut Disk)) -> Outc
 fn place(disk: &mut Disk, name: &str, n: u8, expect: Option<Content>) -> Outcome {
     disk.stage(blob(n.into()), content(n), 0);
     let expect = expect.map(|content| content.hash);
-    let op =
-        DiskOp::Place { path: at(name), blob: blob(n.into()), expect, keep: false, writable: true };
+    let op = DiskOp::Place {
+        path: at(name),
+        blob: blob(n.into()),
+        expect,
+        keep: false,
+        base: None,
+        writable: true,
+    };
     with(disk, op, |_| {})
 }
 
