@@ -231,8 +231,10 @@ impl Lane for Workspace {
             return Some(Exit::Halted);
         }
         if self.in_step {
-            // What the server failed to carry out is in step, and was not delivered.
-            let delivered = self.writeback.dead() == 0;
+            // What the server failed to carry out is in step, and was not delivered. Neither was
+            // an edit of what the server has changed, too, if nothing may be written here.
+            let delivered =
+                self.writeback.dead() == 0 && self.files.standing(Standing::BothSided) == 0;
             return Some(if delivered { Exit::InStep } else { Exit::Partial });
         }
         if self.is_at_rest() && self.files.all_tried(ONCE_TRIES) {

@@ -5,6 +5,7 @@ use landfall_core::config::WorkspaceConfig;
 use landfall_core::effect::{DiskOp, Effect, Exit, Push, Request};
 use landfall_core::event::{Answer, Event, Hint, OpState, Order, Outcome, Part};
 use landfall_core::fault::{Blame, Fault};
+use landfall_core::files::entry::{Hold, Unsent};
 use landfall_core::files::plan::SyncMode;
 use landfall_core::id::{CallId, CommandId, OpId, Revision};
 use landfall_core::path::RemotePath;
@@ -628,6 +629,33 @@ fn where_nothing_is_fetched_an_export_places_nothing() {
     assert!(!lab.disk.contains_key("/a") && lab.blobs.is_empty(), "{}", lab.story);
     assert_eq!((lab.disk["/b"], lab.disk["/c"]), (hash(2), hash(7)));
     assert_eq!((lab.sent("read"), lab.sent("bulk")), (0, 0), "{}", lab.story);
+}
+
+/// What changed on both sides can not be brought together where nothing is written here. It is not
+/// sent, which a person is told; and `--once` has not done all of its work.
+#[test]
+fn where_nothing_is_written_here_a_conflict_waits_for_a_person() {
+    let config =
+        WorkspaceConfig { mode: SyncMode::WriteOnly, once: true, ..WorkspaceConfig::default() };
+    let mut lab = Lab::with(config);
+    lab.put("/b", hash(2));
+    lab.put("/c", hash(7));
+    let mut lab = lab.start();
+    lab.answer("tip", tip(100));
+    lab.answer("export", refused(413, "", ""));
+    lab.page(&[listed("/b", 2), listed("/c", 3)], None, Some(2));
+    while lab.exited.is_none() {
+        lab.wait(Ms(100));
+        lab.quiet_feed_if_asked();
+    }
+    assert_eq!(lab.exited, Some(Exit::Partial), "{}", lab.story);
+    assert_eq!(lab.disk["/c"], hash(7));
+    let held = rows(&lab).into_iter().find_map(|value| match value {
+        Value::Entry(path, row) if path.as_str() == "/c" => row.hold,
+        _ => None,
+    });
+    let both = Hold::Unsent { what: Some(hash(7)), why: Unsent::BothMoved };
+    assert_eq!(held, Some(both), "{}", lab.story);
 }
 
 /// A server that does not let us ask what became of one write does not let us ask about any: one

@@ -17,8 +17,10 @@ use crate::row::{EntryRow, Value};
 impl Files {
     /// A stored entry. Its disk side is unknown until it is looked at.
     pub fn load(&mut self, path: RemotePath, mut row: EntryRow) {
-        // A person may have raised the limit.
-        row.hold.take_if(|hold| matches!(hold, Hold::Unsent { why: Unsent::TooLarge, .. }));
+        // A person may have raised the limit, or lets the mirror write here now.
+        row.hold.take_if(|hold| {
+            matches!(hold, Hold::Unsent { why: Unsent::TooLarge | Unsent::BothMoved, .. })
+        });
         if let Some(proof) = &row.proof {
             self.seals.loaded(proof.seal);
         }

@@ -301,6 +301,8 @@ pub enum Unsent {
     TooLarge,
     /// A person gave it up.
     GivenUp,
+    /// The server has something newer, too, and nothing may be written here.
+    BothMoved,
 }
 
 impl Entry {
@@ -487,6 +489,7 @@ impl fmt::Display for Unsent {
             Unsent::Dead => "it could not be delivered",
             Unsent::TooLarge => "it is larger than what may be sent",
             Unsent::GivenUp => "it was given up",
+            Unsent::BothMoved => "it changed on both sides, and the mirror only writes",
         })
     }
 }

@@ -28,7 +28,7 @@ use crate::row::{Of, Value};
 use crate::time::{Ms, StoredDeadline, Tick};
 use crate::timers::Why;
 use denied::Denied;
-use entry::{Doing, Entry, Hold, Local, Ordinal, Past, Remote};
+use entry::{Doing, Entry, Hold, Local, Ordinal, Past, Remote, Unsent};
 use hints::Hints;
 use plan::{Action, Rule, SyncMode, plan};
 use push::Pushes;
@@ -454,8 +454,8 @@ impl Files {
 
     fn rest(&mut self, cx: &mut Cx<'_>, path: &RemotePath, rule: Rule) {
         let standing = match rule {
-            Rule::LocalOnly | Rule::RemoteOnly | Rule::BothMoved => Standing::OneSided,
-            Rule::GivenUp => Standing::OneSided,
+            Rule::LocalOnly | Rule::RemoteOnly | Rule::GivenUp => Standing::OneSided,
+            Rule::BothMoved => Standing::BothSided,
             Rule::WriteDenied | Rule::DeadLetter | Rule::TooLarge => Standing::Unsent,
             Rule::MaxDelete => match self.slots.get(path).map(|slot| &slot.entry.local) {
                 Some(Local::Absent) => Standing::HeldHere,
@@ -468,6 +468,9 @@ impl Files {
             return self.set_aside(cx, path, Fault::NotADirectory);
         }
         self.stand(path, standing);
+        if standing == Standing::BothSided {
+            return self.hold_both_moved(cx, path);
+        }
         let keeps = [Standing::Held, Standing::HeldHere, Standing::Unsent].contains(&standing);
         if !keeps && rule != Rule::GivenUp {
             self.clear_hold(cx, path);
@@ -536,6 +539,17 @@ impl Files {
                 slot.entry.local = Local::Unknown;
             }
         });
+    }
+
+    /// It is stored, so that it can be told while nothing runs.
+    fn hold_both_moved(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {
+        let Some(slot) = self.slots.get(path) else { return };
+        let Local::File { hash, .. } = slot.entry.local else { return };
+        let what = Some(hash);
+        let hold = Some(Hold::Unsent { what, why: Unsent::BothMoved });
+        if slot.entry.hold != hold {
+            self.update(cx, path, |slot| slot.entry.hold = hold);
+        }
     }
 
     fn clear_hold(&mut self, cx: &mut Cx<'_>, path: &RemotePath) {

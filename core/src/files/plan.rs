@@ -251,6 +251,7 @@ fn unsent(entry: &Entry, here: Option<ContentHash>, action: Action, rule: Rule) 
             Unsent::Dead => (Action::Rest, Rule::DeadLetter),
             Unsent::TooLarge => (Action::Rest, Rule::TooLarge),
             Unsent::GivenUp => (Action::Rest, Rule::GivenUp),
+            Unsent::BothMoved => (action, rule),
         },
         _ => (action, rule),
     }

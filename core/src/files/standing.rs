@@ -18,6 +18,8 @@ pub enum Standing {
     Aside,
     /// A local edit that stays, or a remote one that does.
     OneSided,
+    /// Both sides changed, and the mode brings nothing here: the local edit stays, and is not sent.
+    BothSided,
     /// A delete of the remote that waits for a person.
     Held,
     /// A delete of here that waits for a person.

@@ -73,8 +73,8 @@ impl Workspace {
             let n = self.writeback.dead();
             let writes = if n == 1 { "write" } else { "writes" };
             (Verdict::Degraded, format!("{n} {writes} could not be delivered"))
-        } else if standing(Standing::Unsent) > 0 {
-            let n = standing(Standing::Unsent);
+        } else if self.unsent() > 0 {
+            let n = self.unsent();
             let files = if n == 1 { "file is" } else { "files are" };
             (Verdict::Degraded, format!("{n} {files} changed here and may not be sent"))
         } else if self.mirror.row.refused_names > 0 {
@@ -143,8 +143,13 @@ impl Workspace {
             oldest: self.writeback.oldest(),
             owed: self.writeback.owed(),
             dead: self.writeback.dead(),
-            unsent: self.files.standing(Standing::Unsent),
+            unsent: self.unsent(),
         }
+    }
+
+    /// Changes here that are not sent, and of which a person should know.
+    fn unsent(&self) -> u64 {
+        self.files.standing(Standing::Unsent) + self.files.standing(Standing::BothSided)
     }
 
     fn listener(&self, unit: UnitId, now: Now, engine: &Engine) -> Listener {

@@ -77,6 +77,7 @@ pub fn files(root: &Path) -> Result<BTreeMap<String, FileState>, StoreError> {
             Hold::Unsent { why: Unsent::Dead, .. } => "dead-letter",
             Hold::Unsent { why: Unsent::TooLarge, .. } => "too-large",
             Hold::Unsent { why: Unsent::GivenUp, .. } => "given-up",
+            Hold::Unsent { why: Unsent::BothMoved, .. } => "both-changed",
         });
         let readonly = row.proof.as_ref().is_some_and(|proof| !proof.stamp.writable);
         let revision = revision.as_str().to_owned();

@@ -133,6 +133,7 @@ pub fn items(view: &View, state: Option<State>) -> Vec<Item> {
     for (path, why) in &view.unsent {
         let message = match why {
             Unsent::TooLarge => format!("{why}; make it smaller"),
+            Unsent::BothMoved => format!("{why}; mount it to be mirrored, and both are kept"),
             why => format!("{why}; tried again now and then, and when it changes"),
         };
         items.push(Item { message, ..Item::new(view, path, State::Failed, None) });

@@ -255,14 +255,14 @@ fn the_list_has_each_change_once_and_by_its_state() {
         [
             dead(),
             vec![intent("/a.md", 0, 9), intent("/b.md", 2, 5), receipt()],
-            vec![unsent("/big.bin", Unsent::TooLarge)],
+            vec![unsent("/big.bin", Unsent::TooLarge), unsent("/both.md", Unsent::BothMoved)],
         ]
         .concat(),
     );
     let view = mirror.view();
     let count = |state| list::items(&view, state).len();
-    assert_eq!([None, Some(State::Pending)].map(count), [6, 3]);
-    assert_eq!([Some(State::Failed), Some(State::Dead)].map(count), [2, 2]);
+    assert_eq!([None, Some(State::Pending)].map(count), [7, 3]);
+    assert_eq!([Some(State::Failed), Some(State::Dead)].map(count), [3, 2]);
     insta::assert_snapshot!("list", list::text(&list::items(&view, None)));
     let dead = list::items(&view, Some(State::Dead));
     insta::assert_snapshot!("list_json", serde_json::to_string_pretty(&dead).unwrap());

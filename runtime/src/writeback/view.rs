@@ -87,7 +87,7 @@ impl View {
             Ok(Value::Letter(command, row)) => drop(self.letters.insert(command, row)),
             Ok(Value::Entry(path, row)) => {
                 if let Some(Hold::Unsent { why, .. }) = row.hold
-                    && matches!(why, Unsent::Denied | Unsent::TooLarge)
+                    && matches!(why, Unsent::Denied | Unsent::TooLarge | Unsent::BothMoved)
                 {
                     self.unsent.push((path, why));
                 }

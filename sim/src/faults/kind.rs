@@ -178,6 +178,8 @@ kinds! {
     ClockStep = "clock-step", 25_000;
     /// A second process is started on the same directory. One address per minute.
     SecondStart = "second-start", 8_000;
+    /// The process is to end when it is in step (`--once`). One address per start.
+    Once = "once", 60_000;
 
     // --- people; one address per minute ---
     /// A person edits a mirrored file, or makes a new one.
@@ -200,6 +202,8 @@ kinds! {
     /// The directory of the mirror is gone for some minutes. Then a person brings it back as it was,
     /// and starts the mount again. One address per minute.
     RootLost = "root-lost", 1_500;
+    /// The process may send only small files. One address per start.
+    SmallLimit = "small-limit", 60_000;
     /// A body goes out for minutes. One address per request.
     SlowUpload = "slow-upload", 20_000;
     /// The server refuses what is in a file until the world heals. One address per path.

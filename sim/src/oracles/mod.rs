@@ -6,6 +6,7 @@
 //! start, every few thousand steps and at the end. Each counts how often it had
 //! something to judge, so that one that never has is found out.
 
+mod asked;
 mod blobs;
 mod brake;
 mod bytes;
@@ -123,6 +124,10 @@ oracles! {
     NoRefetch = "no-refetch";
     /// The process ends in time when it is told to, and never for no reason.
     StopInTime = "stop-in-time";
+    /// `--once` ends well only when everything that was saved before it began is at the server.
+    OnceMeansDone = "once-means-done";
+    /// What is larger than may be sent stays here.
+    SizeLimit = "size-limit";
     /// Steps do not follow one another without time passing.
     NoLoop = "no-loop";
     /// What the store holds reads as what was written.
@@ -165,6 +170,7 @@ pub struct Oracles {
     now: Tick,
     found: Option<Violation>,
     judged: [u64; ORACLES],
+    asked: asked::Asked,
     bytes: bytes::Bytes,
     deletes: deletes::Deletes,
     cursor: cursor::Cursor,
@@ -197,6 +203,7 @@ impl Oracles {
             now: Tick(0),
             found: None,
             judged: [0; ORACLES],
+            asked: asked::Asked::default(),
             bytes: bytes::Bytes::default(),
             deletes: deletes::Deletes::default(),
             cursor: cursor::Cursor::default(),
@@ -277,6 +284,13 @@ impl Oracles {
         self.stop.started();
     }
 
+    /// A person is about to start the process: it is to end when it is in step, or not, and may send
+    /// files of so many bytes.
+    pub fn asked(&mut self, now: Tick, once: bool, max_file: u64) {
+        self.now = now;
+        self.asked.asked(once, max_file);
+    }
+
     /// The process is gone.
     pub fn gone(&mut self, now: Tick) {
         self.stays.gone(now);
@@ -326,8 +340,13 @@ impl Oracles {
     /// store said that it had no room.
     pub fn exited(&mut self, now: Tick, exit: Exit, busy: bool, full: bool) {
         self.now = now;
-        let ruling = self.stop.exited(exit, busy, full);
+        let once = self.asked.is_once();
+        let ruling = self.stop.exited(exit, busy, full, once);
         self.rule(Oracle::StopInTime, ruling);
+        if once && exit == Exit::InStep && self.two_way {
+            let ruling = self.asked.done();
+            self.rule(Oracle::OnceMeansDone, ruling);
+        }
     }
 
     /// The server answered a request.
@@ -347,6 +366,7 @@ impl Oracles {
     pub fn wrote(&mut self, now: Tick, wrote: &Wrote, truth: &Truth) {
         self.now = now;
         self.rollback.wrote(wrote);
+        self.asked.wrote(wrote);
         let ruling = self.writes.wrote(wrote, truth);
         self.rule(Oracle::NoGhostWrite, ruling);
     }
@@ -401,6 +421,8 @@ impl Oracles {
         let ruling = writes::Writes::wanted(effect, store);
         self.rule(Oracle::DurableBeforeSend, ruling);
         self.permission.wanted(effect);
+        let ruling = self.asked.wanted(effect, disk);
+        self.rule(Oracle::SizeLimit, ruling);
         let ruling = self.blobs.wanted(effect, disk);
         self.rule(Oracle::Blobs, ruling);
         let ruling = self.commits.wanted(effect);
@@ -452,6 +474,7 @@ impl Oracles {
         }
         self.writes.moved(moved);
         self.merges.moved(moved);
+        self.asked.moved(moved, truth);
         if self.two_way {
             let ruling = self.stays.moved(now, moved, store, truth);
             self.rule(Oracle::StaysDeleted, ruling);

@@ -24,8 +24,8 @@ impl Stop {
     }
 
     /// `busy`: the disk or the store owes an answer. `full`: the store says that it has no room, and
-    /// that is worth waiting for.
-    pub(super) fn exited(&mut self, exit: Exit, busy: bool, full: bool) -> Ruling {
+    /// that is worth waiting for. `once`: it was to end by itself.
+    pub(super) fn exited(&mut self, exit: Exit, busy: bool, full: bool, once: bool) -> Ruling {
         let fine = match exit {
             Exit::Stopped => self.told,
             Exit::Stuck => busy || full && self.told,
@@ -33,7 +33,7 @@ impl Stop {
             | Exit::InStep
             | Exit::Partial
             | Exit::Unauthorized
-            | Exit::Unavailable => false,
+            | Exit::Unavailable => once,
         };
         if fine {
             return Ok(1);

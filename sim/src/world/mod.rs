@@ -17,6 +17,7 @@ mod process;
 pub mod queue;
 mod root;
 pub mod server;
+mod start;
 pub mod store;
 mod stream;
 pub mod truth;
@@ -467,6 +468,7 @@ impl World {
         self.deeds_heal();
         self.people_rest();
         self.works_heal();
+        self.usual_again();
         match &self.machine {
             None => self.queue.push(self.now + Ms::secs(1), Happening::Start),
             Some(machine) => {

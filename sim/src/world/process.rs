@@ -41,6 +41,7 @@ impl World {
         };
         let boot = if same_boot { Boot::Same } else { Boot::Other };
         self.story.say(self.now, || format!("The process starts (run {run})."));
+        self.command_line();
         if let Some(recorded) = &mut self.recorded {
             let program = concat!("sim ", env!("CARGO_PKG_VERSION")).into();
             recorded.push(Line::Header { version: VERSION, program, config: self.config.clone() });

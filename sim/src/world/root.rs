@@ -1,7 +1,7 @@
 //! The directory of the mirror goes, and comes back. What is missing meanwhile was not deleted by
 //! anybody.
 
-use landfall_core::event::{Event, Hint, Stop};
+use landfall_core::event::{Event, Hint};
 use landfall_core::path::RemotePath;
 use landfall_core::time::Ms;
 
@@ -31,12 +31,7 @@ impl World {
         if !self.disk.is_lost {
             return;
         }
-        if self.machine.is_some() {
-            self.story.say(self.now, || "A person starts the mount again.".into());
-            self.oracles.told_to_stop();
-            self.stop_due();
-            self.tell(Event::Stop(Stop::Graceful));
-        }
+        self.start_again();
     }
 
     /// A process begins. Nobody starts one where nothing is.
