@@ -231,6 +231,7 @@ impl Machine {
             let decision = Decision::Woke { remote, slept, wait };
             out.push(Effect::Note { unit: None, decision });
         }
+        self.units.values_mut().for_each(|unit| unit.lane().woke(slept));
     }
 
     fn wake(&mut self, now: Now, due: Tick, wake: Wake, out: &mut Vec<Effect>) {
@@ -382,6 +383,8 @@ pub(crate) trait Lane {
     fn done(&mut self, cx: &mut Cx<'_>, call: CallId, outcome: Outcome);
     fn wake(&mut self, cx: &mut Cx<'_>, why: Why);
     fn stored(&mut self, cx: &mut Cx<'_>);
+    /// The computer slept for so long: nothing could move meanwhile.
+    fn woke(&mut self, _: Ms) {}
     fn heard(&mut self, _: &mut Cx<'_>, _: Hint) {}
     fn told(&mut self, _: &mut Cx<'_>, _: Order) {}
     fn settle(&mut self, cx: &mut Cx<'_>);

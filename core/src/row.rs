@@ -151,6 +151,19 @@ pub struct MirrorRow {
     /// its tip was reached, what it tells may be long over. It ends with the seal after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Ordinal>,
+    /// A row could not be read. Until it can, and everything was listed after that, what the feed
+    /// told of it is not known, and whether it is sealed neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Unread>,
+}
+
+/// What is in doubt since a row could not be read.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Unread {
+    /// The last seal that was taken before.
+    pub sealed: u64,
+    /// The power was cut since that.
+    pub power_was_cut: bool,
 }
 
 /// Where the feed is read from.

@@ -70,9 +70,8 @@ impl Lane for Workspace {
         self.unreadable_rows += 1;
         match (row.kind.as_str(), RemotePath::parse(&row.key)) {
             ("entry", Ok(path)) => self.files.unreadable(path),
-            ("frontier", _) => self.mirror.unreadable_frontier(),
-            // The next listing shows it again.
-            ("refused", _) => {}
+            // The next listing, and it is the next thing to come, shows it again.
+            ("frontier" | "refused", _) => {}
             // A kind that is not known is of a newer version, which alone knows what it means.
             (kind, _) => {
                 let (kind, why) = (kind.to_string(), why.to_string());
@@ -90,8 +89,10 @@ impl Lane for Workspace {
         let files = self.files.len();
         let power_was_cut = boot == Boot::Other && last == LastExit::Unclean;
         let keep = self.writeback.blobs();
-        let sealed = self.mirror.row.sealed;
-        let suspects = self.files.start(cx, sealed, power_was_cut, !self.config.once, keep);
+        let rows_unread = self.unreadable_rows > 0;
+        let (trusted, power_was_cut) = self.mirror.loaded(cx, rows_unread, power_was_cut);
+        self.files.seals.start(self.mirror.row.sealed);
+        let suspects = self.files.start(cx, trusted, power_was_cut, !self.config.once, keep);
         self.hear_until = cx.now.tick + HEAR_FIRST;
         let resumed = last != LastExit::Never;
         cx.note(Decision::Started { files, resumed, suspects });
@@ -148,6 +149,10 @@ impl Lane for Workspace {
         self.files.stored(cx);
         self.mirror.stored(cx);
         self.writeback.stored(cx, &mut self.files);
+    }
+
+    fn woke(&mut self, slept: Ms) {
+        self.mirror.woke(slept);
     }
 
     fn heard(&mut self, cx: &mut Cx<'_>, hint: Hint) {

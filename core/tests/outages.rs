@@ -103,6 +103,21 @@ fn a_refused_token_that_was_renewed_is_forgotten() {
     assert_eq!(status.verdict, Verdict::Ok, "{}", status.reason);
 }
 
+/// A laptop that was closed for a night has not waited ten minutes in vain.
+#[test]
+fn once_does_not_count_the_time_asleep() {
+    let config = WorkspaceConfig { once: true, patience: Ms::mins(10), ..Default::default() };
+    let mut lab = Lab::with(config).start();
+    lab.wait(Ms::mins(1));
+    lab.now.tick = lab.now.tick + Ms::hours(12);
+    lab.step(Event::Wake);
+    assert!(lab.told("the computer slept"), "{}", lab.story);
+    lab.wait(Ms::mins(8));
+    assert_eq!(lab.exited, None, "{}", lab.story);
+    lab.wait(Ms::mins(2));
+    assert_eq!(lab.exited, Some(landfall_core::effect::Exit::Unavailable), "{}", lab.story);
+}
+
 #[test]
 fn once_does_not_spin_while_the_store_is_slow() {
     let config = WorkspaceConfig { once: true, patience: Ms::secs(20), ..Default::default() };

@@ -38,8 +38,9 @@ impl Files {
         self.unreadable.insert(path);
     }
 
-    /// Starts with the loaded entries. Answers how many are suspect. `patient`: what failed in
-    /// an earlier run waits for its time; else it is tried at once.
+    /// Starts with the loaded entries. Answers how many are suspect: what no seal up to `sealed`
+    /// covers, if the power was cut. `patient`: what failed in an earlier run waits for its time;
+    /// else it is tried at once.
     pub fn start(
         &mut self,
         cx: &mut Cx<'_>,
@@ -48,7 +49,6 @@ impl Files {
         patient: bool,
         keep: Vec<BlobId>,
     ) -> u64 {
-        self.seals.start(sealed);
         self.issue_clean(cx, keep);
         let mut suspects = 0;
         let mut cold = false;

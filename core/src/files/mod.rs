@@ -298,7 +298,7 @@ impl Files {
     }
 
     fn make_slot(&mut self, path: &RemotePath) {
-        if !self.slots.contains_key(path) {
+        if !self.slots.contains_key(path) && !self.unreadable.contains(path) {
             self.slots.insert(path.clone(), Box::new(Slot::new(Entry::new())));
             self.count(Standing::Working, 1);
         }

@@ -36,7 +36,7 @@ use crate::files::Files;
 use crate::files::entry::Ordinal;
 use crate::id::{CallId, CommitSeq};
 use crate::policy::Backoff;
-use crate::row::{FrontierRow, MirrorRow, Position, Value};
+use crate::row::{FrontierRow, MirrorRow, Position, Unread, Value};
 use crate::time::{Ms, Tick, Wall};
 use crate::timers::Why;
 use doubt::Doubt;
@@ -117,8 +117,8 @@ pub struct Mirror {
     /// Directories to list, in order; the first is being listed.
     frontier: BTreeMap<u64, (String, FrontierRow)>,
     dirs: BTreeSet<String>,
-    /// A row of the frontier could not be read.
-    frontier_lost: bool,
+    /// Some of the loaded rows could not be read.
+    rows_unread: bool,
     stream: Stream,
     stream_tries: u32,
     page_tries: u32,
@@ -158,7 +158,7 @@ impl Mirror {
             sealing: None,
             frontier: BTreeMap::new(),
             dirs: BTreeSet::new(),
-            frontier_lost: false,
+            rows_unread: false,
             stream: Stream::Down,
             stream_tries: 0,
             page_tries: 0,
@@ -192,9 +192,23 @@ impl Mirror {
         }
     }
 
-    /// A directory that was still to be listed is not known: all have to be listed again.
-    pub fn unreadable_frontier(&mut self) {
-        self.frontier_lost = true;
+    /// Whether some of the loaded rows could not be read. Answers what can be trusted of those
+    /// that could: the seal that they go by, and whether the power was cut since.
+    pub fn loaded(
+        &mut self,
+        cx: &mut Cx<'_>,
+        rows_unread: bool,
+        power_was_cut: bool,
+    ) -> (u64, bool) {
+        self.rows_unread = rows_unread;
+        let before = self.row.unread;
+        let sealed = before.map_or(self.row.sealed, |unread| unread.sealed);
+        let power_was_cut = power_was_cut || before.is_some_and(|unread| unread.power_was_cut);
+        let now = Some(Unread { sealed, power_was_cut });
+        if rows_unread && before != now {
+            self.change(cx, |row| row.unread = now);
+        }
+        (sealed, power_was_cut)
     }
 
     /// Goes on from what was loaded.
@@ -211,7 +225,8 @@ impl Mirror {
             (Some(_), Some(traversal)) if traversal.open => {
                 files.snapshot_open(true);
                 let id = traversal.id;
-                if self.frontier_lost {
+                if self.row.unread.is_some() {
+                    // A directory that was still to be listed may be among what is not known.
                     self.begin_walk(cx, files);
                 } else if self.frontier.is_empty() {
                     // It was an export, which can not be resumed.
@@ -225,7 +240,9 @@ impl Mirror {
             }
             (Some(_), _) => {
                 self.state = State::Following;
-                let due = self.row.relist.map_or(cx.now.tick, |relist| relist.due(cx.now));
+                let relist =
+                    self.row.relist.filter(|_| self.rows_unread || self.row.unread.is_none());
+                let due = relist.map_or(cx.now.tick, |relist| relist.due(cx.now));
                 cx.wake_at(Why::Relist, due);
                 self.poll_soon(cx);
             }

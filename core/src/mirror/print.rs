@@ -31,7 +31,7 @@ impl Mirror {
             sealing,
             frontier,
             dirs,
-            frontier_lost,
+            rows_unread,
             stream,
             stream_tries,
             page_tries,
@@ -63,7 +63,7 @@ impl Mirror {
         print.any_order(frontier.values(), |print, (dir, row)| {
             print.plain(&(dir, &row.cursor, &row.reached));
         });
-        print.plain(&(dirs, frontier_lost, stream_tries, page_tries, page_moved));
+        print.plain(&(dirs, rows_unread, stream_tries, page_tries, page_moved));
         for (name, seen) in refused {
             print.plain(&(name, *seen == origin.traversal));
         }
@@ -123,6 +123,7 @@ fn print_row(print: &mut Print, row: &MirrorRow, origin: Origin) {
         in_step_at: _,
         refused_names,
         replay,
+        unread,
     } = row;
     print.plain(&(position, arrived, believed, complete, export_begun, stalls, refused_names));
     print.maybe(traversal.as_ref(), |print, traversal| {
@@ -130,6 +131,7 @@ fn print_row(print: &mut Print, row: &MirrorRow, origin: Origin) {
         print.plain(&(seen, total, partial, hollow, open));
         origin.ordinal(print, *tag);
     });
+    print.plain(unread);
     print.maybe(*replay, |print, at| origin.ordinal(print, at));
     print.maybe(*relist, Print::stored);
     print.maybe(doubt.as_ref(), |print, doubt| {

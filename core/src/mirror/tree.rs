@@ -41,9 +41,11 @@ impl Mirror {
     pub(super) fn begin_walk(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
         // Also after an export: what the tree shows is counted by itself.
         let traversal = self.next_traversal();
+        let rows_unread = self.rows_unread;
         files.snapshot_open(true);
         cx.note(Decision::TraversalBegun { id: traversal.id, resumed: false });
         self.change(cx, |row| {
+            row.unread.take_if(|_| !rows_unread);
             row.traversal = Some(traversal);
             row.relist = None;
         });

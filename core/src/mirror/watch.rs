@@ -24,6 +24,12 @@ impl Mirror {
         }
     }
 
+    /// The computer slept: that nothing moved meanwhile says nothing.
+    pub fn woke(&mut self, slept: Ms) {
+        self.moved_at = self.moved_at + slept;
+        self.progressed_at = self.progressed_at + slept;
+    }
+
     /// Looks after each step whether anything moved.
     pub fn look_for_progress(&mut self, cx: &mut Cx<'_>, files: &Files) {
         let progress = self.progress + files.progress;

@@ -40,6 +40,7 @@ impl Writeback {
     ) {
         // Once it answers, it has all of the body.
         let on_its_way = if part == Part::Alive {
+            files.progress += 1;
             self.bytes_of(self.sent.get(&call).into_iter().flatten())
         } else {
             0

@@ -119,7 +119,8 @@ fn a_store_without_room_says_so_until_nobody_listens() {
     db.pragma_update(None, "max_page_count", 1).unwrap();
     let (jobs, queue) = mpsc::channel();
     let (sender, mut events) = unbounded_channel();
-    let worker = thread::spawn(move || work(db, "boot", queue, StoreId(3), sender));
+    let worker =
+        thread::spawn(move || work(db, "boot", LastExit::Never, queue, StoreId(3), sender));
     let row = |n: u32| {
         let path = landfall_core::path::RemotePath::parse(&format!("/{n}")).unwrap();
         let value = Value::Entry(path, landfall_core::files::entry::Entry::new().row());

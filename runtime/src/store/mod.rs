@@ -144,7 +144,7 @@ impl Store {
                 drop((stored, used));
                 // What it did not hand over, no commit may write over.
                 if decoder.join().is_ok() {
-                    work(db, &boot_id, queue, id, events);
+                    work(db, &boot_id, last, queue, id, events);
                 }
             })
             .map_err(no_thread)?;
@@ -158,7 +158,7 @@ impl Store {
     }
 
     /// Ends the store. With `clean`, everything is durable and the next start learns that this
-    /// run ended well. Without it nothing is waited for: a disk that is full may never let
+    /// run ended well, unless it stored nothing after one that did not. Without it nothing is waited for: a disk that is full may never let
     /// the last commit through, and the next start finds out what is missing.
     pub fn close(self, clean: bool) {
         if !clean {
@@ -299,11 +299,14 @@ fn read_row_into(row: &rusqlite::Row<'_>, into: &mut StoredRow) -> Result<(), ru
 fn work(
     mut db: Connection,
     boot_id: &str,
+    last: LastExit,
     queue: mpsc::Receiver<Job>,
     store: StoreId,
     events: UnboundedSender<Event>,
 ) {
     let mut many = false;
+    // A run that stores nothing settles nothing: what the last one left in doubt stays so.
+    let mut settled = last != LastExit::Unclean;
     let mut durable = CommitSeq::default();
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
@@ -315,6 +318,10 @@ fn work(
             batch.extend(queue.try_iter());
         }
         many = batch.len() >= MANY;
+        settled |= batch.iter().any(|job| matches!(job, Job::Commit(..)));
+        if !settled {
+            batch.retain(|job| !matches!(job, Job::Clean));
+        }
         let mut said = Seldom::default();
         while let Err(why) = write(&mut db, boot_id, &batch) {
             if events.is_closed() {

@@ -166,6 +166,7 @@ fn print_mirror(print: &mut Print, row: &MirrorRow, origin: Origin) {
         in_step_at: _,
         refused_names,
         replay,
+        unread,
     } = row;
     print.plain(&(position, arrived, believed, complete, export_begun, stalls, refused_names));
     print.plain(&(origin.epoch.wrapping_sub(*epoch), origin.sealed.wrapping_sub(*sealed)));
@@ -174,6 +175,7 @@ fn print_mirror(print: &mut Print, row: &MirrorRow, origin: Origin) {
         print.plain(&(row.hollow, row.open));
         print_ordinal(print, row.tag, origin);
     });
+    print.plain(unread);
     print.maybe(*replay, |print, at| print_ordinal(print, at, origin));
     print.maybe(*relist, Print::stored);
     print.maybe(doubt.as_ref(), |print, doubt| {

@@ -180,6 +180,8 @@ kinds! {
     SecondStart = "second-start", 8_000;
     /// The process is to end when it is in step (`--once`). One address per start.
     Once = "once", 60_000;
+    /// An older version is started, which can not read one of the rows. One address per start.
+    RowUnread = "row-unread", 40_000;
 
     // --- people; one address per minute ---
     /// A person edits a mirrored file, or makes a new one.

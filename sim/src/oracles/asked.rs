@@ -40,9 +40,10 @@ impl Asked {
         match moved.after {
             Some(Node::File(file)) if moved.by == Who::Person => {
                 let hash = file.content.hash;
-                if truth.newest_with(path, &hash).is_none() {
-                    self.saved.insert(path.clone(), hash);
-                }
+                match truth.newest_with(path, &hash) {
+                    None => self.saved.insert(path.clone(), hash),
+                    Some(_) => self.saved.remove(path),
+                };
             }
             _ => {
                 self.saved.remove(path);

@@ -67,7 +67,7 @@ impl Cursor {
 
     fn promise(&self, row: &MirrorRow) -> Option<u64> {
         let open = row.traversal.as_ref().is_some_and(|traversal| traversal.open);
-        if !row.complete || !row.believed || open {
+        if !row.complete || !row.believed || open || row.unread.is_some() {
             return None;
         }
         match row.position.as_ref()? {

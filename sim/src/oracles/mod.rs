@@ -27,6 +27,7 @@ mod seal;
 mod stays;
 mod stop;
 mod turns;
+mod unread;
 mod writes;
 
 use std::fmt;
@@ -36,7 +37,7 @@ use landfall_core::event::Event;
 use landfall_core::hash::ContentHash;
 use landfall_core::id::CallId;
 use landfall_core::path::RemotePath;
-use landfall_core::row::RowKey;
+use landfall_core::row::{Of, RowKey};
 use landfall_core::status::WorkspaceStatus;
 use landfall_core::time::Tick;
 
@@ -132,6 +133,8 @@ oracles! {
     NoLoop = "no-loop";
     /// What the store holds reads as what was written.
     RowsReadBack = "rows-read-back";
+    /// What could not be read stays as it is, row and file.
+    UnreadStays = "unread-stays";
     /// The machine never panics.
     NeverPanics = "never-panics";
     /// The healed world is in step in time.
@@ -188,6 +191,7 @@ pub struct Oracles {
     permission: permission::Permission,
     modes: modes::Modes,
     idle: idle::Idle,
+    unread: unread::Unread,
     writes: writes::Writes,
     merges: merges::Merges,
     stays: stays::Stays,
@@ -225,6 +229,7 @@ impl Oracles {
             permission: permission::Permission::default(),
             modes: modes::Modes::default(),
             idle: idle::Idle::default(),
+            unread: unread::Unread::default(),
             writes: writes::Writes::default(),
             merges: merges::Merges::default(),
             stays: stays::Stays::default(),
@@ -289,6 +294,14 @@ impl Oracles {
     pub fn asked(&mut self, now: Tick, once: bool, max_file: u64) {
         self.now = now;
         self.asked.asked(once, max_file);
+    }
+
+    /// The process that starts could not read this row.
+    pub fn hidden(&mut self, row: Option<RowKey>) {
+        let goes_on =
+            |row: &RowKey| matches!(row.of, Of::Entry(_) | Of::Frontier(_) | Of::Refused(_));
+        self.stays.rests(row.as_ref().is_some_and(|row| !goes_on(row)));
+        self.unread.hidden(row);
     }
 
     /// The process is gone.
@@ -421,6 +434,8 @@ impl Oracles {
         let ruling = writes::Writes::wanted(effect, store);
         self.rule(Oracle::DurableBeforeSend, ruling);
         self.permission.wanted(effect);
+        let ruling = self.unread.wanted(effect);
+        self.rule(Oracle::UnreadStays, ruling);
         let ruling = self.asked.wanted(effect, disk);
         self.rule(Oracle::SizeLimit, ruling);
         let ruling = self.blobs.wanted(effect, disk);

@@ -55,10 +55,12 @@ impl Seal {
         let Some(mirror) = &store.view().mirror else {
             return Ok(judged);
         };
+        // While a row is not read, nobody can tell whether a seal of after that covers it.
+        let sealed = mirror.unread.map_or(mirror.sealed, |unread| unread.sealed);
         let fresh = mirror.complete && !self.complete;
-        let moved = mirror.sealed != self.sealed;
+        let moved = sealed != self.sealed;
         self.complete = mirror.complete;
-        self.sealed = mirror.sealed;
+        self.sealed = sealed;
         if !fresh && !moved {
             return Ok(judged);
         }
@@ -66,7 +68,7 @@ impl Seal {
             let Some(proof) = &entry.proof else {
                 continue;
             };
-            let covered = last < proof.seal && proof.seal <= mirror.sealed;
+            let covered = last < proof.seal && proof.seal <= sealed;
             // What the server changed meanwhile is not what was complete, nor what is durably set
             // aside.
             let in_step = || {

@@ -25,8 +25,10 @@ const LOOKED: Ms = Ms::mins(10);
 #[derive(Debug, Default)]
 pub(super) struct Stays {
     deleted: BTreeMap<RemotePath, u64>,
-    /// The power was cut, and no process lived long since.
+    /// The power was cut, and no process lived long since that did anything.
     cut: bool,
+    /// The process that lives does nothing.
+    rests: bool,
     /// When the process that lives was started.
     since: Option<Tick>,
 }
@@ -47,8 +49,13 @@ impl Stays {
         self.since = None;
     }
 
+    /// A process that could not read what it needs has begun.
+    pub(super) fn rests(&mut self, rests: bool) {
+        self.rests = rests;
+    }
+
     fn has_looked(&self, now: Tick) -> bool {
-        !self.cut || self.since.is_some_and(|since| since + LOOKED < now)
+        !self.cut || !self.rests && self.since.is_some_and(|since| since + LOOKED < now)
     }
 
     pub(super) fn moved(

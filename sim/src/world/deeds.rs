@@ -36,6 +36,8 @@ pub enum Deed {
     Renew(u32),
     /// The directory of the mirror comes back.
     RootBack,
+    /// The newer version is started again, in place of this run.
+    NewerVersion(u32),
 }
 
 /// Where names of the start have their addresses: before the first minute.
@@ -271,6 +273,7 @@ impl World {
                 }
             }
             Deed::RootBack => self.root_back(),
+            Deed::NewerVersion(run) => self.newer_version(run),
             Deed::Renew(n) => {
                 if self.server.access.expired == Some(n) {
                     self.story.say(self.now, || "The token is renewed.".into());
@@ -296,7 +299,7 @@ impl World {
                 Deed::Rename(_) | Deed::FileAgain { .. } => true,
                 Deed::Delete(path) => self.contested().contains(path),
                 Deed::Permit(n) => denial(n).is_some_and(|d| matches!(d.scope, Scope::File(_))),
-                Deed::Renew(_) | Deed::RootBack => false,
+                Deed::Renew(_) | Deed::RootBack | Deed::NewerVersion(_) => false,
             };
             if stays && is_for_good {
                 self.story.say(self.now, || format!("What was to be taken back stays ({n})."));

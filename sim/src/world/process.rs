@@ -50,7 +50,7 @@ impl World {
         self.oracles.started(self.now, run);
         self.record.started(self.now, run);
         self.check_rows();
-        let mut rows = self.store.rows();
+        let mut rows = self.rows_as_read();
         // In two batches, as an adapter may.
         let rest = rows.split_off(rows.len() / 2);
         self.tell(Event::Load(rows));

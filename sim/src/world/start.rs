@@ -1,11 +1,16 @@
 //! How a person starts the mount: mostly it goes on for ever and sends what there is. Sometimes it
 //! is to end when it is in step, or may send only what is small.
 
+use std::collections::BTreeSet;
+
 use landfall_core::config::WorkspaceConfig;
 use landfall_core::event::{Event, Stop};
+use landfall_core::row::{Loaded, SCHEMA, StoredRow};
+use landfall_core::time::Ms;
 
 use super::World;
-use crate::faults::Kind;
+use super::deeds::Deed;
+use crate::faults::{Kind, mix};
 
 /// Bytes; about half of the files that people save here are larger.
 const SMALL: u64 = 64;
@@ -28,6 +33,40 @@ impl World {
         }
     }
 
+    /// All durable rows, as this process reads them. One of them may be of a version that it does not
+    /// know, until a person starts the newer one again.
+    pub(super) fn rows_as_read(&mut self) -> Vec<Loaded> {
+        let mut rows = self.store.rows();
+        let strikes = self.plan.strikes(Kind::RowUnread, self.run, 0);
+        let mut hidden = None;
+        if let Some(bits) = strikes.filter(|_| !rows.is_empty()) {
+            // Each kind of row as often as any other.
+            let kinds: BTreeSet<&str> = rows.iter().map(kind).collect();
+            let of = kinds.iter().nth(bits as usize % kinds.len()).copied().unwrap_or_default();
+            let of: Vec<usize> = (0..rows.len()).filter(|n| kind(&rows[*n]) == of).collect();
+            let n = of[mix(bits) as usize % of.len()];
+            if let Loaded::Row(row) = &rows[n] {
+                let (key, newer) = (row.key(), SCHEMA + 1);
+                self.story.say(self.now, || {
+                    format!("The row {} {} is of a newer version.", key.kind(), key.key())
+                });
+                let row = StoredRow { schema: newer, ..row.encode() };
+                rows[n] = Loaded::from(&row);
+                hidden = Some(key);
+                self.later(Ms::mins(1 + (bits >> 20) % 20), Deed::NewerVersion(self.run));
+            }
+        }
+        self.oracles.hidden(hidden);
+        rows
+    }
+
+    /// A person starts the newer version again, unless that has happened.
+    pub(super) fn newer_version(&mut self, run: u32) {
+        if run == self.run {
+            self.start_again();
+        }
+    }
+
     /// A person starts it again, if it runs.
     pub(super) fn start_again(&mut self) {
         if self.machine.is_none() {
@@ -45,5 +84,12 @@ impl World {
         if config.once || config.max_file == SMALL {
             self.start_again();
         }
+    }
+}
+
+fn kind(row: &Loaded) -> &'static str {
+    match row {
+        Loaded::Row(row) => row.key().kind(),
+        Loaded::Unreadable { .. } => "",
     }
 }

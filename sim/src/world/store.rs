@@ -33,6 +33,9 @@ pub struct Store {
     opened: u32,
     /// Whether the last run ended with an [`Exit`](landfall_core::effect::Effect::Exit).
     clean: bool,
+    /// Whether this run would end well: one that commits nothing settles nothing that the last one
+    /// left in doubt.
+    settles: bool,
 }
 
 /// One commit on its way.
@@ -63,6 +66,7 @@ impl Store {
         let same = self.boot == Some(boot);
         self.run += 1;
         self.opened = boot;
+        self.settles = last != Some(false);
         self.clean = false;
         self.pending.clear();
         (self.run, same, last)
@@ -108,6 +112,7 @@ impl Store {
     pub fn flush_one(&mut self, watch: impl FnOnce(&Self, &Commit)) -> Option<CommitSeq> {
         let commit = self.pending.pop_front()?;
         self.boot = Some(self.opened);
+        self.settles = true;
         commit.changes.iter().for_each(|change| self.view.apply(change));
         watch(self, &commit);
         for change in commit.changes {
@@ -128,7 +133,7 @@ impl Store {
 
     /// The process carried out an exit.
     pub fn close(&mut self) {
-        self.clean = true;
+        self.clean = self.settles;
     }
 
     /// A row, if any, that did not read back as what was written.

@@ -42,7 +42,9 @@ type State = (RowTable, Option<u32>);
 /// Walks a store through 24 runs that are killed or end well.
 ///
 /// The boot of a run is stored with its first commit and not when the store is opened: what a
-/// power cut tore is in doubt until a commit says so, over any number of kills before it.
+/// power cut tore is in doubt until a commit says so, over any number of kills before it. For
+/// the same reason a run that commits nothing leaves it at how the last one ended, if that was
+/// not well.
 ///
 /// # Errors
 ///
@@ -98,7 +100,9 @@ pub fn check_walk(seed: u64, store: &mut impl TestStore) -> Result<(), String> {
             }
             possible.drain(..possible.len() - 1);
             store.exit();
-            last = LastExit::Clean;
+            if seq > 0 || last == LastExit::Never {
+                last = LastExit::Clean;
+            }
         } else {
             store.kill();
             last = LastExit::Unclean;
