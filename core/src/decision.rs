@@ -91,6 +91,8 @@ pub enum Decision {
     NeverCame { path: RemotePath },
     /// A path failed and is tried again later, delaying nothing else.
     SetAside { path: RemotePath, why: Fault, tries: u32, wait: Ms },
+    /// A directory here can not be read; `None` is the root.
+    NotSeen { dir: Option<RemotePath>, why: Fault, tries: u32, wait: Ms },
     /// A file is larger than what may be sent.
     TooLarge { path: RemotePath, size: u64, max: u64 },
     /// A change of here is sent.
@@ -338,6 +340,14 @@ impl fmt::Display for Decision {
             }
             Decision::SetAside { path, why, tries, wait } => {
                 write!(f, "set aside {path} ({why}, failure {tries}); again in {wait}")
+            }
+            Decision::NotSeen { dir, why, tries, wait } => {
+                let dir = dir.as_ref().map_or("/", RemotePath::as_str);
+                write!(
+                    f,
+                    "the directory {dir} here can not be read ({why}, failure {tries}), so what \
+                     changes in it is not seen; again in {wait}"
+                )
             }
             Decision::NameRefused { name, why } => {
                 f.write_str("a name from the server is refused, `")?;

@@ -348,6 +348,7 @@ impl Workspace {
             .into_iter()
             .map(|standing| self.files.standing(standing))
             .sum::<u64>()
+            + self.files.unseen_count()
             + self.mirror.row.refused_names;
         let was = core::mem::replace(&mut self.in_step, troubled == 0);
         let fresh = self.in_step && !was;

@@ -158,3 +158,33 @@ fn a_directory_that_was_read_before_the_scan_began_anew_proves_nothing() {
     lab.wait(Ms(50));
     assert!(asked(&lab, since).contains(&"look at /d/a".into()), "{}", lab.story);
 }
+
+/// A directory that somebody made unreadable hides what is saved in it. A person is told, nothing is
+/// called in step meanwhile, and it is tried again long before the next scan of everything.
+#[test]
+fn a_directory_that_can_not_be_read_is_told_and_tried_again() {
+    let mut lab = Lab::two_way(&FILES);
+    lab.wait(Ms::secs(5));
+    lab.put("/d/new", hash(9));
+    let of_d = |effect: &Effect| matches!(effect, Effect::Disk { op: DiskOp::Scan { dir: Some(dir) }, .. } if dir.as_str() == "/d");
+    lab.hold = Some(of_d);
+    lab.kill();
+    for _ in 0..2 {
+        let Some(Effect::Disk { call, .. }) = lab.held.pop_front() else { panic!("{}", lab.story) };
+        let (blame, why) = (Blame::Payload, Fault::DiskDenied);
+        let outcome = Outcome::Failed { blame, why, retry_after: None };
+        lab.step(Event::Done { call, outcome });
+        lab.quiet_feed_if_asked();
+        lab.wait(Ms(1));
+        lab.quiet_feed_if_asked();
+        let status = lab.status();
+        assert!(!status.in_step, "{}", lab.story);
+        assert_eq!((status.set_aside_count, status.set_aside[0].0.as_str()), (1, "/d/"));
+        lab.wait(Ms::secs(5));
+    }
+    assert!(lab.told("the directory /d here can not be read"), "{}", lab.story);
+    lab.hold = None;
+    lab.release();
+    lab.wait(Ms::secs(1));
+    assert_eq!((lab.status().set_aside_count, lab.sent("bulk")), (0, 1), "{}", lab.story);
+}

@@ -88,9 +88,9 @@ impl Files {
             Job::Clean | Job::Drop => {
                 self.jobs.remove(&call);
             }
-            Job::Scan(number) => {
+            Job::Scan(number, dir) => {
                 self.jobs.remove(&call);
-                self.scan_done(cx, number, outcome);
+                self.scan_done(cx, number, dir, outcome);
             }
             Job::Look(path) => {
                 self.disk_done(call, &path);

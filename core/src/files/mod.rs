@@ -54,6 +54,7 @@ pub mod seal;
 mod slot;
 mod standing;
 mod unlink;
+mod unseen;
 mod witnesses;
 mod work;
 
@@ -88,8 +89,8 @@ const DISK_PAUSE: Backoff = Backoff { base: Ms::secs(2), cap: Ms::secs(60) };
 enum Job {
     Clean,
     Look(RemotePath),
-    /// For the scan of everything of this number.
-    Scan(u32),
+    /// A directory, for the scan of everything of this number.
+    Scan(u32, Option<RemotePath>),
     SetMode(RemotePath),
     Read(RemotePath),
     ReadMany(BTreeSet<RemotePath>),
@@ -111,9 +112,12 @@ impl Job {
             | Job::Place(path)
             | Job::Remove(path, _)
             | Job::Stage(path, _) => Some(path),
-            Job::Clean | Job::Scan(_) | Job::ReadMany(_) | Job::Root | Job::Drop | Job::Seal(_) => {
-                None
-            }
+            Job::Clean
+            | Job::Scan(..)
+            | Job::ReadMany(_)
+            | Job::Root
+            | Job::Drop
+            | Job::Seal(_) => None,
         }
     }
 }
@@ -564,8 +568,9 @@ impl Files {
         }
     }
 
-    /// The paths whose wait is over.
+    /// The paths whose wait is over, and the directories.
     pub fn retry_due(&mut self, cx: &mut Cx<'_>) {
+        self.scan.again(cx.now.tick);
         while let Some((due, path)) = self.retry.first().cloned() {
             if due > cx.now.tick {
                 break;
@@ -580,7 +585,8 @@ impl Files {
 
     /// Sets the timers that this table needs.
     pub fn set_timers(&mut self, cx: &mut Cx<'_>) {
-        let again = self.retry.first().map(|(due, _)| *due).into_iter().chain(self.denied.due());
+        let path = self.retry.first().map(|(due, _)| *due);
+        let again = path.into_iter().chain(self.denied.due()).chain(self.scan.unseen.due());
         match again.min() {
             Some(due) if !self.stopping => cx.wake_at(Why::Retry, due),
             _ => cx.no_wake(Why::Retry),

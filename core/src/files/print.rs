@@ -101,7 +101,7 @@ impl Files {
                 Job::Remove(path, did) => print.plain(&(5u8, path, did)),
                 Job::SetMode(path) => print.plain(&(8u8, path)),
                 Job::Drop => print.plain(&6u8),
-                Job::Scan(number) => print.plain(&(9u8, scan.is_of(*number))),
+                Job::Scan(number, dir) => print.plain(&(9u8, scan.is_of(*number), dir)),
                 Job::Stage(path, hash) => print.plain(&(10u8, path, hash)),
                 Job::Root => print.plain(&11u8),
                 Job::Seal(number) => {

@@ -19,13 +19,16 @@ use core::ops::Bound;
 
 use super::entry::{Local, Odd, Seen, Stamp};
 use super::slot::Slot;
+use super::unseen::Unseen;
 use super::{Files, Job};
+use crate::decision::Decision;
 use crate::effect::DiskOp;
 use crate::engine::Cx;
 use crate::event::{Answer, Outcome};
+use crate::fault::Fault;
 use crate::fingerprint::Print;
 use crate::path::RemotePath;
-use crate::time::Ms;
+use crate::time::{Ms, Tick};
 
 /// See the [module](self).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -42,6 +45,8 @@ pub(super) struct Scan {
     pub routine: bool,
     /// It came by something that is in no row, and that nobody was told to look at.
     strangers: bool,
+    /// Directories that could not be read.
+    pub unseen: Unseen,
 }
 
 impl Scan {
@@ -51,6 +56,11 @@ impl Scan {
         self.routine = false;
         self.strangers = false;
         self.to_read.insert(None);
+    }
+
+    /// Directories whose next try is due are read again.
+    pub fn again(&mut self, now: Tick) {
+        self.to_read.extend(self.unseen.take_due(now));
     }
 
     pub fn add(&mut self, dir: RemotePath) {
@@ -67,8 +77,9 @@ impl Scan {
     }
 
     pub fn print(&self, print: &mut Print) {
-        let Self { to_read, reading, number, whole, routine, strangers } = self;
+        let Self { to_read, reading, number, whole, routine, strangers, unseen } = self;
         print.plain(&(to_read, reading, *number > 0, whole, routine, strangers));
+        unseen.print(print);
     }
 }
 
@@ -76,8 +87,8 @@ impl Files {
     /// Reads the next directory. Answers whether there was one.
     pub(super) fn issue_scan(&mut self, cx: &mut Cx<'_>) -> bool {
         let Some(dir) = self.scan.to_read.pop_first() else { return false };
-        let call = cx.disk(DiskOp::Scan { dir });
-        self.jobs.insert(call, Job::Scan(self.scan.number));
+        let call = cx.disk(DiskOp::Scan { dir: dir.clone() });
+        self.jobs.insert(call, Job::Scan(self.scan.number, dir));
         self.scan.reading += 1;
         self.disk_ops += 1;
         true
@@ -85,22 +96,43 @@ impl Files {
 
     /// A directory was read, or could not be: then its files are looked at one by one. What was
     /// read for the scan before proves nothing for this one, which comes by again.
-    pub(super) fn scan_done(&mut self, cx: &mut Cx<'_>, number: u32, outcome: Outcome) {
+    pub(super) fn scan_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u32,
+        dir: Option<RemotePath>,
+        outcome: Outcome,
+    ) {
         self.scan.reading -= 1;
         self.disk_ops -= 1;
         match outcome {
             _ if !self.scan.is_of(number) => {}
             Outcome::Ok(Answer::Scanned(entries)) => {
+                self.scan.unseen.read(dir.as_ref());
                 for (path, seen) in entries {
                     self.shown(cx, path, seen);
                 }
             }
-            // Nobody knows what is in it.
-            _ => self.scan.strangers = true,
+            Outcome::Failed { why, .. } => {
+                // Nobody knows what is in it.
+                self.scan.strangers = true;
+                self.not_seen(cx, dir, why);
+            }
+            Outcome::Ok(_) => self.scan.strangers = true,
         }
         if self.scan.is_over() {
             self.scan_over(cx);
         }
+    }
+
+    /// Where nothing is sent, it does not matter what is new in a directory.
+    fn not_seen(&mut self, cx: &mut Cx<'_>, dir: Option<RemotePath>, why: Fault) {
+        if !self.mode.is_written_here() || why == Fault::RootLost {
+            return;
+        }
+        let (now, seed) = (cx.now.tick, cx.engine.seed);
+        let (tries, wait) = self.scan.unseen.failed(dir.clone(), why.clone(), now, seed);
+        cx.note(Decision::NotSeen { dir, why, tries, wait });
     }
 
     fn shown(&mut self, cx: &mut Cx<'_>, path: RemotePath, seen: Seen) {

@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 
 use super::entry::{Entry, Hold};
 use super::{Files, Job};
+use crate::fault::Fault;
 use crate::path::RemotePath;
 use crate::time::Tick;
 
@@ -113,13 +114,26 @@ impl Files {
         waiting.chain(reading).chain(storing).min().or(later).or_else(|| self.coldest())
     }
 
+    /// Directories here that can not be read, each with why and how often that was tried.
+    pub fn unseen(&self) -> impl Iterator<Item = (Option<&RemotePath>, &Fault, u32)> {
+        self.scan.unseen.iter()
+    }
+
+    /// How many those are.
+    pub fn unseen_count(&self) -> u64 {
+        self.scan.unseen.len()
+    }
+
     /// Whether every path that is set aside was tried at least `tries` times, or waits for
-    /// what the probes of a wave bring.
+    /// what the probes of a wave bring; and every directory that can not be read.
     pub fn all_tried(&self, tries: u32) -> bool {
-        self.all(Standing::Aside).all(|(path, entry)| match &entry.hold {
-            Some(Hold::Aside { tries: n, .. }) => *n >= tries || self.denied.holds_rightly(path),
-            _ => false,
-        })
+        self.scan.unseen.all_tried(tries)
+            && self.all(Standing::Aside).all(|(path, entry)| match &entry.hold {
+                Some(Hold::Aside { tries: n, .. }) => {
+                    *n >= tries || self.denied.holds_rightly(path)
+                }
+                _ => false,
+            })
     }
 
     /// Calls that are under way, and what they are for, in words.

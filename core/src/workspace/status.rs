@@ -41,6 +41,11 @@ impl Workspace {
                 (path.to_string(), why)
             })
             .collect();
+        let unseen = self.files.unseen().take(LISTED).map(|(dir, why, tries)| {
+            let dir = dir.map_or(String::from("/"), |dir| format!("{dir}/"));
+            (dir, format!("the directory can not be read: {why}, tried {tries} times"))
+        });
+        set_aside.extend(unseen);
         set_aside.sort();
         let mut brakes: Vec<_> = self.files.brakes().collect();
         match &self.mirror.state {
@@ -48,7 +53,7 @@ impl Workspace {
             _ => brakes.extend(self.brake_at_stop.clone()),
         }
         let waits = self.waits(unit, now, engine);
-        let aside = standing(Standing::Aside);
+        let aside = standing(Standing::Aside) + self.files.unseen_count();
         let (verdict, reason) = if let Some(brake) = brakes.first() {
             let (name, seen, prevented) = (brake.name(), brake.seen(), brake.prevented());
             (Verdict::Halted, format!("the brake `{name}` is on: {seen}; {prevented}"))

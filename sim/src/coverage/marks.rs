@@ -119,6 +119,7 @@ marks! {
     RuleEditOverDelete = "rule: edit over delete (not when only pulling)";
     RuleDeleteUnderEdit = "rule: delete under edit";
     TooLarge = "decision: too large to send";
+    NotSeen = "decision: a directory can not be read";
     Sending = "decision: sending";
     Sent = "decision: sent";
     SentTooLate = "decision: sent too late";
@@ -230,6 +231,7 @@ impl Mark {
             Decision::NeverCame { .. } => Mark::NeverCame,
             Decision::SetAside { tries: 0 | 1, .. } => Mark::AsideFirst,
             Decision::SetAside { .. } => Mark::AsideAgain,
+            Decision::NotSeen { .. } => Mark::NotSeen,
             Decision::Woke { .. } => Mark::Woke,
             Decision::WithoutModes { .. } => Mark::WithoutModes,
             Decision::NameRefused { .. } => Mark::NameRefused,

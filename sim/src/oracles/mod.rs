@@ -496,7 +496,7 @@ impl Oracles {
         }
         let ruling = self.bytes.moved(moved, disk, truth);
         self.rule(Oracle::NoByteLost, ruling);
-        let ruling = self.rollback.moved(moved, truth);
+        let ruling = self.rollback.moved(moved, store, truth);
         self.rule(Oracle::NoRollback, ruling);
         let ruling = self.permission.moved(moved, truth);
         self.rule(Oracle::ReadPermission, ruling);

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use landfall_core::decision::Decision;
 use landfall_core::effect::{Change, Effect, Request};
 use landfall_core::event::{Answer, Event, Fetched, Outcome, Part};
 use landfall_core::fault::Fault;
@@ -145,6 +146,10 @@ impl Refetch {
                 }
             }
             Event::Part { call, part } => match part {
+                // It is answered, so all of its body was there.
+                Part::Wrote { .. } | Part::Refused { .. } if self.uploads.contains_key(call) => {
+                    self.uploads.remove(call);
+                }
                 Part::File(file) if self.export == Some(*call) => {
                     self.export_ran = true;
                     self.list(&file.path, &file.revision.0);
@@ -232,6 +237,11 @@ impl Refetch {
     ) -> Ruling {
         let (call, request) = match effect {
             Effect::Ask { call, request, .. } => (call, request),
+            // It ends by itself, as `--once` may.
+            Effect::Note { decision: Decision::Stopping { .. }, .. } => {
+                self.stopping = true;
+                return Ok(0);
+            }
             Effect::Cancel { call } => {
                 self.waited_for.remove(call);
                 return self.cancelled(*call);

@@ -1,5 +1,6 @@
 //! A path never goes back to an older version of the server than one that it had. What a power
-//! cut took is forgotten where a person saved something else since.
+//! cut took is forgotten where a person saved something else since, and where it was sent and no
+//! durable row says that it was taken.
 
 use landfall_core::path::RemotePath;
 
@@ -7,6 +8,7 @@ use super::Ruling;
 use crate::map::{Map, Set};
 use crate::world::disk::{Moved, Node, Place, Who};
 use crate::world::server::{How, Wrote};
+use crate::world::store::Store;
 use crate::world::truth::Truth;
 
 /// The newest event that each path has reached.
@@ -25,10 +27,18 @@ impl Rollback {
         }
     }
 
-    pub(super) fn moved(&mut self, moved: &Moved, truth: &Truth) -> Ruling {
+    pub(super) fn moved(&mut self, moved: &Moved, store: &Store, truth: &Truth) -> Ruling {
         match (&moved.place, moved.by) {
             (Place::At(path), Who::Power) => {
                 self.cut.insert(path.clone());
+                // What was sent a moment before, and no row says that the server took it.
+                let floor = self.floor.get(path).and_then(|n| truth.at(path, *n));
+                let row = store.view().entries.get(path).and_then(|row| row.base.as_ref());
+                if floor.is_some_and(|sent| {
+                    sent.ours && !row.is_some_and(|base| sent.is_called(&base.revision))
+                }) {
+                    self.floor.remove(path);
+                }
             }
             (Place::At(path), Who::Person) if self.cut.remove(path) => {
                 self.floor.remove(path);
