@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use landfall_core::config::WorkspaceConfig;
 use landfall_core::event::{Event, Stop};
-use landfall_core::row::{Loaded, SCHEMA, StoredRow};
+use landfall_core::row::{Loaded, Row, SCHEMA, StoredRow, Value};
 use landfall_core::time::Ms;
 
 use super::World;
@@ -44,6 +44,9 @@ impl World {
             let kinds: BTreeSet<&str> = rows.iter().map(kind).collect();
             let of = kinds.iter().nth(bits as usize % kinds.len()).copied().unwrap_or_default();
             let of: Vec<usize> = (0..rows.len()).filter(|n| kind(&rows[*n]) == of).collect();
+            let vivid: Vec<usize> =
+                of.iter().copied().filter(|n| self.is_vivid(&rows[*n])).collect();
+            let of = if bits & 64 == 0 || vivid.is_empty() { of } else { vivid };
             let n = of[mix(bits) as usize % of.len()];
             if let Loaded::Row(row) = &rows[n] {
                 let (key, newer) = (row.key(), SCHEMA + 1);
@@ -58,6 +61,15 @@ impl World {
         }
         self.oracles.hidden(hidden);
         rows
+    }
+
+    /// A file that is on its way to the server, or not sealed: where it matters most to know it.
+    fn is_vivid(&self, row: &Loaded) -> bool {
+        let Loaded::Row(Row { value: Value::Entry(path, row), .. }) = row else { return false };
+        let view = self.store.view();
+        let sealed = view.mirror.as_ref().map_or(0, |mirror| mirror.sealed);
+        view.intents.contains_key(path)
+            || row.proof.as_ref().is_some_and(|proof| proof.seal > sealed)
     }
 
     /// A person starts the newer version again, unless that has happened.
