@@ -158,12 +158,26 @@ pub struct MirrorRow {
 }
 
 /// What is in doubt since a row could not be read.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Unread {
-    /// The last seal that was taken before.
+    /// The power cuts since that.
+    pub cuts: Vec<Cut>,
+}
+
+/// A power cut, told by the numbers of the seals around it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Cut {
+    /// The last seal that was taken before it.
     pub sealed: u64,
-    /// The power was cut since that.
-    pub power_was_cut: bool,
+    /// The first seal after it.
+    pub next: u64,
+}
+
+impl Cut {
+    /// Whether a file that waited for this seal was not sealed when the power was cut.
+    pub fn tore(&self, seal: u64) -> bool {
+        self.sealed < seal && seal < self.next
+    }
 }
 
 /// Where the feed is read from.

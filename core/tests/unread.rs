@@ -78,3 +78,33 @@ fn a_power_cut_is_remembered_for_a_row_that_could_not_be_read() {
     assert_eq!(lab.sent("bulk"), 0, "{}", lab.story);
     assert!(lab.told("1 of them not sealed before the power was cut"), "{}", lab.story);
 }
+
+#[test]
+fn what_was_placed_while_a_row_could_not_be_read_is_not_suspect() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 1)]);
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/a", 2)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms(1));
+    lab.read("/a", 2);
+    lab.wait(Ms(1));
+    // The power is cut before the seal of /a, whose row can not be read. Then /b is placed and
+    // sealed.
+    let row = older_version(&mut lab, "/a", Boot::Other);
+    lab.wait(Ms::secs(1));
+    let events = vec![updated(102, "/b", 3)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms(1));
+    lab.read("/b", 3);
+    lab.wait(Ms::secs(5));
+    // A person deletes /b while nothing runs. It was sealed, so it is gone because of that.
+    lab.rows.put(row);
+    lab.disk.remove("/b");
+    lab.boot(Boot::Same, LastExit::Clean);
+    for _ in 0..20 {
+        lab.wait(Ms::secs(1));
+        lab.quiet_feed_if_asked();
+    }
+    assert!(lab.told("1 of them not sealed before the power was cut"), "{}", lab.story);
+    assert_eq!(lab.sent("delete"), 1, "{}", lab.story);
+}

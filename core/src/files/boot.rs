@@ -12,7 +12,7 @@ use crate::engine::Cx;
 use crate::hash::ContentHash;
 use crate::id::BlobId;
 use crate::path::RemotePath;
-use crate::row::{EntryRow, Value};
+use crate::row::{Cut, EntryRow, Value};
 
 impl Files {
     /// A stored entry. Its disk side is unknown until it is looked at.
@@ -38,18 +38,18 @@ impl Files {
         self.unreadable.insert(path);
     }
 
-    /// Starts with the loaded entries. Answers how many are suspect: what no seal up to `sealed`
-    /// covers, if the power was cut. `patient`: what failed in an earlier run waits for its time;
+    /// Starts with the loaded entries. Answers how many are suspect: what one of the cuts may
+    /// have torn. `patient`: what failed in an earlier run waits for its time;
     /// else it is tried at once.
     pub fn start(
         &mut self,
         cx: &mut Cx<'_>,
-        sealed: u64,
-        power_was_cut: bool,
+        cuts: &[Cut],
         patient: bool,
         keep: Vec<BlobId>,
     ) -> u64 {
         self.issue_clean(cx, keep);
+        let power_was_cut = !cuts.is_empty();
         let mut suspects = 0;
         let mut cold = false;
         let mut held = Vec::new();
@@ -58,9 +58,9 @@ impl Files {
         let mut doubtful = Vec::new();
         let mut unsettled: Vec<RemotePath> = Vec::new();
         for (path, slot) in &mut self.slots {
-            let unsealed = slot.entry.proof.as_ref().is_some_and(|proof| proof.seal > sealed);
-            let touched = unsealed || slot.entry.placing.is_some();
-            slot.unsealed_at_boot = touched && power_was_cut;
+            let proof = slot.entry.proof.as_ref();
+            let torn = proof.is_some_and(|proof| cuts.iter().any(|cut| cut.tore(proof.seal)));
+            slot.unsealed_at_boot = torn || slot.entry.placing.is_some() && power_was_cut;
             if power_was_cut
                 && slot.entry.proof.is_none()
                 && let Some(hash) = ours_without_proof(&slot.entry)

@@ -21,6 +21,9 @@ pub const SEAL_FILES: u64 = 5_000;
 /// looked at, however often the process starts until then.
 pub const NEVER: u64 = u64::MAX;
 
+/// More seals than a run takes in a century.
+const GAP: u64 = 1 << 32;
+
 /// See the [module](self).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Seals {
@@ -40,12 +43,18 @@ impl Seals {
         }
     }
 
-    /// The last seal taken by an earlier run. Numbers go on after all that rows mention.
-    pub fn start(&mut self, sealed: u64) {
+    /// The last seal taken by an earlier run. Numbers go on after all that rows mention, and if
+    /// `gap`, also after all that rows may mention that can not be read.
+    pub fn start(&mut self, sealed: u64, gap: bool) {
         self.sealed = sealed;
         self.dirty = u64::from(self.open > sealed);
-        self.open = self.open.max(sealed) + 1;
+        self.open = self.open.max(sealed) + if gap { GAP } else { 1 };
         self.due = (self.dirty > 0).then_some(Tick(0));
+    }
+
+    /// The seal that covers what is placed next.
+    pub fn next(&self) -> u64 {
+        self.open
     }
 
     /// Something was placed, removed or adopted. Answers the seal that will cover it.
@@ -125,7 +134,7 @@ mod tests {
     #[test]
     fn a_file_placed_while_a_seal_is_taken_waits_for_the_next() {
         let mut seals = Seals::default();
-        seals.start(0);
+        seals.start(0, false);
         assert_eq!(seals.touch(Tick(0)), 1);
         assert_eq!(seals.begin(Tick(1_999)), None);
         assert_eq!(seals.begin(Tick(2_000)), Some(1));
@@ -139,7 +148,7 @@ mod tests {
     #[test]
     fn five_thousand_files_do_not_wait() {
         let mut seals = Seals::default();
-        seals.start(0);
+        seals.start(0, false);
         (0..SEAL_FILES).for_each(|_| {
             seals.touch(Tick(0));
         });
@@ -150,7 +159,7 @@ mod tests {
     fn numbers_go_on_after_those_of_rows_that_were_never_sealed() {
         let mut seals = Seals::default();
         seals.loaded(7);
-        seals.start(5);
+        seals.start(5, false);
         assert_eq!(seals.begin(Tick(0)), Some(8), "it covers 6 and 7 too");
     }
 }

@@ -27,6 +27,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::config::WorkspaceConfig;
 use crate::decision::{Brake, Decision, FeedLoss};
@@ -36,7 +37,7 @@ use crate::files::Files;
 use crate::files::entry::Ordinal;
 use crate::id::{CallId, CommitSeq};
 use crate::policy::Backoff;
-use crate::row::{FrontierRow, MirrorRow, Position, Unread, Value};
+use crate::row::{Cut, FrontierRow, MirrorRow, Position, Value};
 use crate::time::{Ms, Tick, Wall};
 use crate::timers::Why;
 use doubt::Doubt;
@@ -192,23 +193,19 @@ impl Mirror {
         }
     }
 
-    /// Whether some of the loaded rows could not be read. Answers what can be trusted of those
-    /// that could: the seal that they go by, and whether the power was cut since.
-    pub fn loaded(
-        &mut self,
-        cx: &mut Cx<'_>,
-        rows_unread: bool,
-        power_was_cut: bool,
-    ) -> (u64, bool) {
+    /// Whether some of the loaded rows could not be read, and the power cut before this start,
+    /// if there was one. Answers the cuts that may have torn what could be read: this one, and
+    /// those while some of it could not be.
+    pub fn loaded(&mut self, cx: &mut Cx<'_>, rows_unread: bool, cut: Option<Cut>) -> Vec<Cut> {
         self.rows_unread = rows_unread;
-        let before = self.row.unread;
-        let sealed = before.map_or(self.row.sealed, |unread| unread.sealed);
-        let power_was_cut = power_was_cut || before.is_some_and(|unread| unread.power_was_cut);
-        let now = Some(Unread { sealed, power_was_cut });
-        if rows_unread && before != now {
-            self.change(cx, |row| row.unread = now);
+        let before = self.row.unread.clone();
+        let mut now = before.clone().unwrap_or_default();
+        now.cuts.extend(cut);
+        let cuts = now.cuts.clone();
+        if rows_unread && before.as_ref() != Some(&now) {
+            self.change(cx, |row| row.unread = Some(now));
         }
-        (sealed, power_was_cut)
+        cuts
     }
 
     /// Goes on from what was loaded.

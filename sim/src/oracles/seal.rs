@@ -55,8 +55,10 @@ impl Seal {
         let Some(mirror) = &store.view().mirror else {
             return Ok(judged);
         };
-        // While a row is not read, nobody can tell whether a seal of after that covers it.
-        let sealed = mirror.unread.map_or(mirror.sealed, |unread| unread.sealed);
+        let sealed = mirror.sealed;
+        // A row that was not read since the power was cut is still owed a look.
+        let torn =
+            |seal| mirror.unread.iter().flat_map(|unread| &unread.cuts).any(|cut| cut.tore(seal));
         let fresh = mirror.complete && !self.complete;
         let moved = sealed != self.sealed;
         self.complete = mirror.complete;
@@ -68,7 +70,7 @@ impl Seal {
             let Some(proof) = &entry.proof else {
                 continue;
             };
-            let covered = last < proof.seal && proof.seal <= sealed;
+            let covered = last < proof.seal && proof.seal <= sealed && !torn(proof.seal);
             // What the server changed meanwhile is not what was complete, nor what is durably set
             // aside.
             let in_step = || {
