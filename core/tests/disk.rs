@@ -195,7 +195,7 @@ fn after_a_power_cut_a_replica_that_lags_takes_nothing_back() {
 #[test]
 fn a_look_that_fails_with_the_whole_disk_waits() {
     let mut lab = Lab::in_step_with(&[("/a", 1)]);
-    lab.hold = Some(is_look);
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { op: DiskOp::Look { .. }, .. }));
     lab.kill();
     let mut looks = 0;
     while let Some(Effect::Disk { call, .. }) = lab.held.pop_front() {
@@ -272,4 +272,25 @@ fn a_stop_does_not_wait_for_a_disk_that_is_full() {
     lab.stamps.remove("/b");
     lab.release();
     assert_eq!(lab.exited, Some(Exit::Stopped), "{}", lab.story);
+}
+
+#[test]
+fn a_power_cut_undoes_no_delete_that_was_known_before_it() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 1)]);
+    lab.wait(Ms::secs(40));
+    // A person deletes both. It is seen, and waits a little before it is sent.
+    lab.deletes("/a");
+    lab.deletes("/b");
+    lab.wait(Ms(500));
+    assert_eq!(lab.sent("delete"), 0, "{}", lab.story);
+    // The cut brings /a back, and /b stays gone. It is cut again before anything was looked at.
+    lab.put("/a", hash(1));
+    lab.hold = Some(|effect| matches!(effect, Effect::Disk { op: DiskOp::Look { .. }, .. }));
+    lab.cut_power();
+    lab.hold = None;
+    lab.cut_power();
+    lab.wait(Ms::secs(3));
+    assert_eq!((lab.disk.get("/a"), lab.disk.get("/b")), (Some(&hash(1)), None), "{}", lab.story);
+    lab.request("delete /b if rev_1");
+    assert_eq!(lab.sent("delete /a"), 0, "{}", lab.story);
 }

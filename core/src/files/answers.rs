@@ -2,7 +2,7 @@
 
 use super::entry::{Doing, Found, Local, Proof, Remote, Stamp};
 use super::plan::plan;
-use super::seal::NEVER;
+use super::seal::{GONE, NEVER, is_suspect};
 use super::{DISK_PAUSE, Did, Files, Job, LAG, LAG_GAP};
 use crate::decision::Decision;
 use crate::engine::Cx;
@@ -187,7 +187,8 @@ impl Files {
                 slot.entry.remote = Remote::Absent(slot.entry.remote.at());
             }
             // What a power cut took away, nobody deleted.
-            slot.entry.astray |= slot.unsealed_at_boot;
+            let was_gone = slot.entry.proof.as_ref().is_some_and(|proof| proof.seal == GONE);
+            slot.entry.astray |= slot.unsealed_at_boot && !was_gone;
             match found {
                 Found::Absent => {
                     slot.entry.local = Local::Absent;
@@ -233,7 +234,9 @@ impl Files {
         let Found::File { hash, stamp } = found else { return 0 };
         let proof = self.slots.get(path).and_then(|slot| slot.entry.proof.as_ref());
         match proof {
-            Some(proof) if proof.hash == *hash && proof.stamp == *stamp && proof.seal != NEVER => {
+            Some(proof)
+                if proof.hash == *hash && proof.stamp == *stamp && !is_suspect(proof.seal) =>
+            {
                 proof.seal
             }
             _ => self.seals.touch(now),

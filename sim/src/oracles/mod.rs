@@ -317,8 +317,8 @@ impl Oracles {
     }
 
     /// The power is cut.
-    pub fn power_cut(&mut self) {
-        self.stays.cut();
+    pub fn power_cut(&mut self, store: &Store) {
+        self.stays.cut(store);
         self.permission.power_cut();
     }
 

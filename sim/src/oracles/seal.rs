@@ -70,7 +70,7 @@ impl Seal {
             let Some(proof) = &entry.proof else {
                 continue;
             };
-            let covered = last < proof.seal && proof.seal <= sealed && !torn(proof.seal);
+            let covered = last < proof.seal && proof.seal <= sealed;
             // What the server changed meanwhile is not what was complete, nor what is durably set
             // aside.
             let in_step = || {
@@ -78,7 +78,7 @@ impl Seal {
                     && entry.base.as_ref().is_some_and(|base| base.hash == proof.hash)
                     && truth.now(path).and_then(|v| v.content).map(|c| c.hash) == Some(proof.hash)
             };
-            if covered || fresh && in_step() {
+            if (covered || fresh && in_step()) && !torn(proof.seal) {
                 judged += self.judge(path, entry, truth, disk)?;
             }
         }

@@ -2,13 +2,14 @@
 //!
 //! It counts where a durable row knows that both sides had the file: of a file that was placed
 //! a moment before a kill, nobody can know whether it ever was there. Neither can anybody tell
-//! what a power cut took away from what a person deleted before the next start looked. And where
-//! the server had told of a delete, there was nothing left to delete: what it has later is news.
+//! what a power cut took away from what a person deleted, unless a row knew before that it was
+//! gone. And where the server had told of a delete, there was nothing left to delete: what it
+//! has later is news.
 
 use std::collections::BTreeMap;
 
 use landfall_core::files::entry::{Proof, Remote};
-use landfall_core::files::seal::NEVER;
+use landfall_core::files::seal::{GONE, is_suspect};
 use landfall_core::path::RemotePath;
 use landfall_core::row::EntryRow;
 use landfall_core::time::{Ms, Tick};
@@ -34,9 +35,12 @@ pub(super) struct Stays {
 }
 
 impl Stays {
-    /// The power was cut: what it took away and what a person did look the same.
-    pub(super) fn cut(&mut self) {
-        self.deleted.clear();
+    /// The power was cut: what it took away and what a person did look the same, but where a
+    /// durable row knew that it was gone.
+    pub(super) fn cut(&mut self, store: &Store) {
+        let gone = |row: &EntryRow| row.proof.as_ref().is_none_or(|proof| proof.seal == GONE);
+        let knew = |row: &EntryRow| gone(row) && row.placing.is_none() && !row.astray;
+        self.deleted.retain(|path, _| store.view().entries.get(path).is_some_and(knew));
         (self.cut, self.since) = (true, None);
     }
 
@@ -69,7 +73,7 @@ impl Stays {
         match (moved.by, &moved.after) {
             (Who::Person, None) if matches!(moved.before, Some(Node::File(_))) => {
                 let row = store.view().entries.get(path);
-                let known = |proof: &Proof| proof.seal != NEVER;
+                let known = |proof: &Proof| !is_suspect(proof.seal);
                 let here = row.filter(|row| row.proof.as_ref().is_some_and(known));
                 let there = |row: &&EntryRow| !matches!(row.remote, Remote::Absent(_));
                 let here = here.filter(|row| row.placing.is_none()).filter(there);

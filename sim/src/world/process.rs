@@ -288,7 +288,7 @@ impl World {
         }
         self.disk_moved();
         if kill.power {
-            self.oracles.power_cut();
+            self.oracles.power_cut(&self.store);
         }
         let wait = mix(kill.bits ^ 1) % 4;
         self.gone(Ms([200, 2_000, 20_000, 200_000][wait as usize]), true);
