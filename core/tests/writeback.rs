@@ -364,6 +364,23 @@ fn a_letter_that_is_discarded_is_given_up_and_the_file_stays() {
     assert!(lab.status().in_step, "{}", lab.story);
 }
 
+/// What was given up is not sent as a part of something else.
+#[test]
+fn what_was_given_up_is_not_merged() {
+    let (mut lab, letter) = dead();
+    lab.merges = Some(hash(14));
+    lab.step(Event::Told { unit: UNIT, order: Order::Discard(letter) });
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/a", 5)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms(1));
+    lab.read("/a", 5);
+    lab.wait(Ms::secs(3));
+    assert_eq!(lab.conflicts, [("/a".to_string(), hash(9))], "{}", lab.story);
+    assert_eq!((lab.disk["/a"], lab.sent("bulk")), (hash(5), 5), "{}", lab.story);
+}
+
 /// A lab in which `/a` was edited and the edit is a dead letter.
 fn dead() -> (Lab, CommandId) {
     let mut lab = Lab::two_way(&[("/a", 1)]);

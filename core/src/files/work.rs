@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use super::entry::{Doing, Local};
+use super::entry::{Doing, Hold, Local};
 use super::plan::{Action, SyncMode, plan};
 use super::{Did, Files, Job, Standing};
 use crate::effect::{Aside, DiskOp, Request};
@@ -102,8 +102,9 @@ impl Files {
             _ => None,
         };
         let keep = action == Action::Fetch { keep: true };
-        // What comes of a merge is sent.
-        let merges = keep && self.mode == SyncMode::Mirror;
+        // What comes of a merge is sent, and so is what it is made of.
+        let unsent = matches!(slot.entry.hold, Some(Hold::Unsent { what, .. }) if what == expect);
+        let merges = keep && self.mode == SyncMode::Mirror && !unsent;
         let base = slot.entry.base.as_ref().filter(|_| merges).map(|base| base.hash);
         let writable = self.mode.is_written_here();
         let at = path.clone();

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use landfall_core::files::entry::Hold;
 use landfall_core::hash::ContentHash;
 use landfall_core::path::RemotePath;
 
 use super::Ruling;
 use crate::world::disk::{Moved, Node, Place};
+use crate::world::store::Store;
 use crate::world::truth::Truth;
 
 /// What was ever at each path here, or is a part of it.
@@ -40,6 +42,7 @@ impl Merges {
         &self,
         path: &RemotePath,
         [base, mine, theirs]: [ContentHash; 3],
+        store: &Store,
         truth: &Truth,
     ) -> Ruling {
         let wrong =
@@ -49,7 +52,11 @@ impl Merges {
             let mut before = truth.versions(path).iter().take_while(|version| version.n < n);
             before.any(|version| version.content.is_some_and(|content| content.hash == base))
         };
+        let hold = store.view().entries.get(path).and_then(|row| row.hold.as_ref());
         match newest {
+            _ if matches!(hold, Some(Hold::Unsent { what, .. }) if *what == Some(mine)) => {
+                wrong("what is here is not to be sent")
+            }
             _ if base == theirs => {
                 wrong("the base is their version: what they did would be undone")
             }

@@ -456,9 +456,16 @@ impl Oracles {
 
     /// What is at a path and their version are to be merged by what each did to a base, if they
     /// go together: the base, what is here, and theirs.
-    pub fn merges(&mut self, now: Tick, path: &RemotePath, of: [ContentHash; 3], truth: &Truth) {
+    pub fn merges(
+        &mut self,
+        now: Tick,
+        path: &RemotePath,
+        of: [ContentHash; 3],
+        store: &Store,
+        truth: &Truth,
+    ) {
         self.now = now;
-        let ruling = self.merges.merges(path, of, truth);
+        let ruling = self.merges.merges(path, of, store, truth);
         self.rule(Oracle::MergeBase, ruling);
     }
 

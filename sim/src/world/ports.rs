@@ -51,7 +51,8 @@ impl World {
             Node::File(file) => file.content.hash,
             Node::Odd(_) => return None,
         };
-        self.oracles.merges(self.now, path, [*base, *mine, theirs], &self.server.truth);
+        let of = [*base, *mine, theirs];
+        self.oracles.merges(self.now, path, of, &self.store, &self.server.truth);
         if theirs == *mine || self.plan.bits(207, entity, attempt) & 1 == 0 {
             return None;
         }
