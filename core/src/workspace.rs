@@ -87,7 +87,9 @@ impl Lane for Workspace {
         self.note_clamps(cx);
         self.in_step_at = self.mirror.row.in_step_at;
         let files = self.files.len();
-        let power_was_cut = boot == Boot::Other && last == LastExit::Unclean;
+        // A root that is lost is left without a seal, in good order.
+        let unsealed = self.files.seals.next() > self.mirror.row.sealed;
+        let power_was_cut = boot == Boot::Other && (last == LastExit::Unclean || unsealed);
         let keep = self.writeback.blobs();
         let rows_unread = self.unreadable_rows > 0;
         let sealed = self.mirror.row.sealed;
@@ -181,7 +183,7 @@ impl Lane for Workspace {
         }
         let idle = self.mirror.is_caught_up() && self.files.standing(Standing::Working) == 0;
         let last = self.stopping && self.files.is_placed_out();
-        if (last || self.config.once && idle) && !self.files.seals.is_clean() {
+        if (last || self.config.once && idle) && !self.files.is_sealed_out() {
             // Somebody waits for the end.
             self.files.seals.want(cx.now.tick);
         }
@@ -372,7 +374,7 @@ impl Workspace {
             && self.mirror.unanswered().is_none()
             && self.mirror.is_position_durable()
             && self.files.standing(Standing::Working) == 0
-            && self.files.seals.is_clean()
+            && self.files.is_sealed_out()
             && self.writeback.is_empty()
             && self.files.is_unhinted()
     }

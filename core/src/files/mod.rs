@@ -592,7 +592,7 @@ impl Files {
             _ => cx.no_wake(Why::Retry),
         }
         self.set_hint_timer(cx);
-        match self.seals.due() {
+        match self.seals.due().filter(|_| !self.unlinks.root_lost) {
             Some(due) => cx.wake_at(Why::Seal, due),
             None => cx.no_wake(Why::Seal),
         }

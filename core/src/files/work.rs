@@ -46,6 +46,10 @@ impl Files {
                 break;
             }
         }
+        if self.unlinks.root_lost {
+            // What was placed is not where a seal would look for it.
+            return false;
+        }
         let Some(number) = self.seals.begin(cx.now.tick) else { return false };
         let call = cx.disk(DiskOp::Seal);
         self.jobs.insert(call, Job::Seal(number));
@@ -260,7 +264,7 @@ impl Files {
             cx.cancel(call);
             self.fetch_ended(cx, call);
         }
-        if !self.seals.is_clean() {
+        if !self.is_sealed_out() {
             self.seals.want(cx.now.tick);
         }
     }
@@ -283,6 +287,11 @@ impl Files {
         self.jobs.is_empty()
             && self.to_place.is_empty()
             && self.to_store.is_empty()
-            && self.seals.is_clean()
+            && self.is_sealed_out()
+    }
+
+    /// Whether no seal is to be taken any more.
+    pub fn is_sealed_out(&self) -> bool {
+        self.seals.is_clean() || self.unlinks.root_lost
     }
 }
