@@ -13,6 +13,7 @@ use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
 use landfall_core::hash::ContentHash;
 use landfall_reference::lines;
 
+use super::pulse::beat;
 use super::tree::hash_file;
 
 /// Below the control directory.
@@ -156,6 +157,7 @@ fn find_in(file: File, hash: ContentHash) -> io::Result<Option<Vec<u8>>> {
     let mut file = BufReader::with_capacity(64 * 1024, file);
     let mut head = [0; HEAD];
     loop {
+        beat();
         match file.read_exact(&mut head) {
             Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             other => other?,

@@ -8,7 +8,7 @@
 
 use std::io::{self, Read, Write};
 
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::fs::{File, OpenOptions};
 use landfall_core::event::Answer;
 use landfall_core::hash::ContentHash;
@@ -51,7 +51,14 @@ impl Disk {
             return self.replace(call, path, blob, old, writable);
         };
         let merged = BlobId { call, part: MERGED };
-        let hash = self.stage_durably(merged, &text)?;
+        let hash = match self.stage_durably(merged, &text) {
+            Ok(hash) => hash,
+            Err(why) => {
+                // If it stays, the next start removes it.
+                let _ = self.stage.discard(merged);
+                return Err(why);
+            }
+        };
         let old = Old { then: Then::Resolved, ..old };
         match self.replace(call, path, merged, old, writable) {
             Ok(Answer::Placed { stamp, kept, .. }) => {
@@ -76,10 +83,11 @@ impl Disk {
         mine: ContentHash,
         base: ContentHash,
     ) -> Option<String> {
-        let base = self.bases.find(base)?;
         let theirs = self.stage.bytes(blob, lines::BYTES_MAX).ok()??;
         let mine = self.read_exact(path, mine).ok()??;
-        lines::merge(&base, text(&mine)?, text(&theirs)?)
+        let (mine, theirs) = (text(&mine)?, text(&theirs)?);
+        // The last, because it takes longest.
+        lines::merge(&self.bases.find(base)?, mine, theirs)
     }
 
     /// Nobody else has it, so it survives a power cut before it is placed.
@@ -97,7 +105,8 @@ impl Disk {
         let (dirs, name) = split(&local);
         let dir = self.tree.open(dirs, false)?;
         let mut options = OpenOptions::new();
-        options.read(true).follow(FollowSymlinks::No);
+        // Nobody waits for the other end of a pipe.
+        options.read(true).follow(FollowSymlinks::No).nonblock(true);
         let bytes = at_most(dir.open_with(name, &options)?, lines::BYTES_MAX)?;
         Ok(bytes.filter(|bytes| hash_file(&bytes[..]).is_ok_and(|hash| hash == expect)))
     }
