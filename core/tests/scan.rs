@@ -188,3 +188,29 @@ fn a_directory_that_can_not_be_read_is_told_and_tried_again() {
     lab.wait(Ms::secs(1));
     assert_eq!((lab.status().set_aside_count, lab.sent("bulk")), (0, 1), "{}", lab.story);
 }
+
+/// The try is answered while everything is read anew, and then the directory is gone. Nobody comes
+/// by it again, and it is told no more all the same.
+#[test]
+fn a_directory_that_could_not_be_read_and_went_is_told_no_more() {
+    let mut lab = Lab::two_way(&FILES);
+    lab.wait(Ms::secs(5));
+    let of_d = |effect: &Effect| matches!(effect, Effect::Disk { op: DiskOp::Scan { dir: Some(dir) }, .. } if dir.as_str() == "/d");
+    lab.hold = Some(of_d);
+    lab.kill();
+    let denied =
+        || Outcome::Failed { blame: Blame::Payload, why: Fault::DiskDenied, retry_after: None };
+    let Some(Effect::Disk { call, .. }) = lab.held.pop_front() else { panic!("{}", lab.story) };
+    lab.step(Event::Done { call, outcome: denied() });
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(5));
+    let Some(Effect::Disk { call, .. }) = lab.held.pop_front() else { panic!("{}", lab.story) };
+    lab.hold = None;
+    lab.disk.remove("/d/b");
+    lab.disk.remove("/d/c");
+    lab.hears(Hint::Lost);
+    assert_eq!(lab.status().set_aside_count, 1, "{}", lab.story);
+    lab.step(Event::Done { call, outcome: denied() });
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.status().set_aside_count, 0, "{}", lab.story);
+}

@@ -121,6 +121,7 @@ impl Files {
             Outcome::Ok(_) => self.scan.strangers = true,
         }
         if self.scan.is_over() {
+            self.scan.unseen.put_back(cx.now.tick, cx.engine.seed);
             self.scan_over(cx);
         }
     }

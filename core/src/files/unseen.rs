@@ -54,6 +54,14 @@ impl Unseen {
         .collect()
     }
 
+    /// Nothing is being read any more. Those whose try told nothing, because a scan of everything
+    /// began meanwhile, wait again.
+    pub fn put_back(&mut self, now: Tick, seed: u64) {
+        for (dir, failed) in self.0.iter_mut().filter(|(_, failed)| failed.due.is_none()) {
+            failed.due = Some(now + ASIDE.delay(failed.tries, &(seed, dir)));
+        }
+    }
+
     /// When the next is tried.
     pub fn due(&self) -> Option<Tick> {
         self.0.values().filter_map(|failed| failed.due).min()

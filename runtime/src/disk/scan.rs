@@ -25,6 +25,10 @@ impl Tree {
         if dir.is_none() {
             self.ignores.read(&self.root);
         }
+        // A directory may be asked for again because it could not be read. Now nothing in it matters.
+        if dir.is_some() && self.ignores.is_ignored(&local, true) {
+            return Ok(Vec::new());
+        }
         let above = dir.map_or(self.base.as_str(), RemotePath::as_str);
         let ignores = self.ignores.below(&local);
         let mut entries = Vec::new();

@@ -50,6 +50,9 @@ fn a_scan_of_a_mirror_that_is_written_tells_of_what_stays_here_only_that_it_is_t
         [("/.a.md.swp", false), ("/.landfallignore", true), ("/a.md", true), ("/build", false)];
     assert_eq!(names(&two_way), all.map(|(name, shown)| (name.to_string(), shown)));
     assert_eq!(names(&lab.disk).len(), 5);
+    // One that could not be read is asked for again, and then a person ignores it.
+    let build = DiskOp::Scan { dir: Some(remote("/build")) };
+    assert_eq!(two_way.perform(CALL, build), Outcome::Ok(Answer::Scanned(Vec::new())));
 }
 
 #[test]
