@@ -294,3 +294,25 @@ fn a_power_cut_undoes_no_delete_that_was_known_before_it() {
     lab.request("delete /b if rev_1");
     assert_eq!(lab.sent("delete /a"), 0, "{}", lab.story);
 }
+
+/// The directory of the mirror was gone for a moment, and so was a file that nothing had made durable
+/// yet. The power cut brings the directory back, without the file.
+#[test]
+fn what_was_missing_before_it_was_sealed_is_no_delete_after_a_power_cut() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/b", 5)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms(1));
+    lab.read("/b", 5);
+    assert_eq!(lab.disk.get("/b"), Some(&hash(5)), "{}", lab.story);
+    lab.deletes("/b");
+    lab.wait(Ms(200));
+    lab.unsealed.remove("/b");
+    lab.cut_power();
+    lab.wait(Ms::secs(5));
+    lab.read("/b", 5);
+    assert_eq!(lab.disk.get("/b"), Some(&hash(5)), "{}", lab.story);
+    assert_eq!(lab.sent("delete"), 0, "{}", lab.story);
+}

@@ -2,7 +2,7 @@
 
 use super::entry::{Doing, Found, Local, Proof, Remote, Stamp};
 use super::plan::plan;
-use super::seal::{GONE, NEVER, is_suspect};
+use super::seal::NEVER;
 use super::{DISK_PAUSE, Did, Files, Job, LAG, LAG_GAP};
 use crate::decision::Decision;
 use crate::engine::Cx;
@@ -187,12 +187,12 @@ impl Files {
                 slot.entry.remote = Remote::Absent(slot.entry.remote.at());
             }
             // What a power cut took away, nobody deleted.
-            let was_gone = slot.entry.proof.as_ref().is_some_and(|proof| proof.seal == GONE);
-            slot.entry.astray |= slot.unsealed_at_boot && !was_gone;
+            slot.entry.astray |= slot.unsealed_at_boot;
             match found {
                 Found::Absent => {
                     slot.entry.local = Local::Absent;
-                    slot.entry.proof = None;
+                    // What was sealed, no power cut can have taken away.
+                    slot.entry.proof.take_if(|proof| proof.seal == NEVER);
                     slot.removal = removal.or(slot.removal);
                 }
                 Found::Odd(odd) => {
@@ -234,9 +234,7 @@ impl Files {
         let Found::File { hash, stamp } = found else { return 0 };
         let proof = self.slots.get(path).and_then(|slot| slot.entry.proof.as_ref());
         match proof {
-            Some(proof)
-                if proof.hash == *hash && proof.stamp == *stamp && !is_suspect(proof.seal) =>
-            {
+            Some(proof) if proof.hash == *hash && proof.stamp == *stamp && proof.seal != NEVER => {
                 proof.seal
             }
             _ => self.seals.touch(now),

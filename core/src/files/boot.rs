@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::entry::{Entry, Hold, Proof, Remote, Stamp, Unsent};
 use super::plan::{Action, plan};
-use super::seal::{GONE, NEVER, is_suspect};
+use super::seal::NEVER;
 use super::slot::Slot;
 use super::{Files, Standing};
 use crate::engine::Cx;
@@ -67,13 +67,11 @@ impl Files {
             {
                 // A kill before the look must not hide that it may be torn.
                 slot.unsealed_at_boot = true;
-                let seal = if slot.entry.placing.is_some() { NEVER } else { GONE };
-                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal });
-                doubtful.push((path.clone(), slot.entry.row()));
+                slot.entry.proof = Some(Proof { hash, stamp: Stamp::default(), seal: 0 });
             }
             if let Some(proof) = &mut slot.entry.proof {
-                slot.unsealed_at_boot |= is_suspect(proof.seal);
-                if slot.unsealed_at_boot && !is_suspect(proof.seal) {
+                slot.unsealed_at_boot |= proof.seal == NEVER;
+                if slot.unsealed_at_boot && proof.seal != NEVER {
                     // No seal of this run may cover it before it was looked at.
                     proof.seal = NEVER;
                     doubtful.push((path.clone(), slot.entry.row()));

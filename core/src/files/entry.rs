@@ -19,7 +19,7 @@ pub struct Entry {
     /// Set by the disk port alone.
     pub local: Local,
     /// The last file that was seen here. It outlives [`Local::Unknown`], so that a look can
-    /// do without hashing.
+    /// do without hashing, and [`Local::Absent`], so that a power cut does not undo a delete.
     pub proof: Option<Proof>,
     /// What is being put at the path. Durable before it is done, so that a file found after a
     /// kill is known to be ours.

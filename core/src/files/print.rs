@@ -6,7 +6,7 @@ use super::denied::{Denied, Probing};
 use super::entry::{Doing, Entry, Hold, Ordinal, Remote};
 use super::hints::Hints;
 use super::push::Pushes;
-use super::seal::{Seals, is_suspect};
+use super::seal::{NEVER, Seals};
 use super::slot::{Disagreed, Slot};
 use super::unlink::Unlinks;
 use super::witnesses::Witnesses;
@@ -323,7 +323,7 @@ impl Seals {
     /// The number of a seal: only how far it is from the last one taken matters.
     fn print_number(&self, print: &mut Print, number: u64) {
         print.plain(&match number {
-            number if is_suspect(number) => number,
+            NEVER => NEVER,
             number => number.saturating_sub(self.sealed()),
         });
     }

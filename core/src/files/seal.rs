@@ -21,15 +21,6 @@ pub const SEAL_FILES: u64 = 5_000;
 /// looked at, however often the process starts until then.
 pub const NEVER: u64 = u64::MAX;
 
-/// As [`NEVER`], of a file that was known to be gone: the power cut may have brought something
-/// back, but it took nothing away.
-pub const GONE: u64 = NEVER - 1;
-
-/// Whether a power cut may have torn a file that waits for this seal.
-pub fn is_suspect(seal: u64) -> bool {
-    seal >= GONE
-}
-
 /// More seals than a run takes in a century.
 const GAP: u64 = 1 << 32;
 
@@ -47,7 +38,7 @@ pub struct Seals {
 impl Seals {
     /// A stored row waits for this seal.
     pub fn loaded(&mut self, seal: u64) {
-        if !is_suspect(seal) {
+        if seal != NEVER {
             self.open = self.open.max(seal);
         }
     }

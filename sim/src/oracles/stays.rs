@@ -2,14 +2,14 @@
 //!
 //! It counts where a durable row knows that both sides had the file: of a file that was placed
 //! a moment before a kill, nobody can know whether it ever was there. Neither can anybody tell
-//! what a power cut took away from what a person deleted, unless a row knew before that it was
-//! gone. And where the server had told of a delete, there was nothing left to delete: what it
-//! has later is news.
+//! what a power cut took away from what a person deleted, unless a row knew that it was sealed. And
+//! where the server had told of a delete, there was nothing left to delete: what it has later is
+//! news.
 
 use std::collections::BTreeMap;
 
 use landfall_core::files::entry::{Proof, Remote};
-use landfall_core::files::seal::{GONE, is_suspect};
+use landfall_core::files::seal::NEVER;
 use landfall_core::path::RemotePath;
 use landfall_core::row::EntryRow;
 use landfall_core::time::{Ms, Tick};
@@ -22,10 +22,10 @@ use crate::world::truth::Truth;
 /// A process that lives for so long after a power cut looks at everything.
 const LOOKED: Ms = Ms::mins(10);
 
-/// What was deleted here, and the newest event of what both sides had.
+/// What was deleted here: the newest event of what both sides had, and the seal that covered it.
 #[derive(Debug, Default)]
 pub(super) struct Stays {
-    deleted: BTreeMap<RemotePath, u64>,
+    deleted: BTreeMap<RemotePath, (u64, u64)>,
     /// The power was cut, and no process lived long since that did anything.
     cut: bool,
     /// The process that lives does nothing.
@@ -36,12 +36,17 @@ pub(super) struct Stays {
 
 impl Stays {
     /// The power was cut: what it took away and what a person did look the same, but where a
-    /// durable row knew that it was gone.
+    /// durable row knew that it was sealed.
     pub(super) fn cut(&mut self, store: &Store) {
-        let gone = |row: &EntryRow| row.proof.as_ref().is_none_or(|proof| proof.seal == GONE);
-        let knew = |row: &EntryRow| gone(row) && row.placing.is_none() && !row.astray;
-        self.deleted.retain(|path, _| store.view().entries.get(path).is_some_and(knew));
         (self.cut, self.since) = (true, None);
+        let Some(mirror) = &store.view().mirror else {
+            return self.deleted.clear();
+        };
+        let unread = mirror.unread.iter().flat_map(|unread| &unread.cuts);
+        let torn = |seal| seal > mirror.sealed || unread.clone().any(|cut| cut.tore(seal));
+        let entries = &store.view().entries;
+        let ours = |row: &EntryRow| row.placing.is_none() && !row.astray;
+        self.deleted.retain(|path, (_, seal)| !torn(*seal) && entries.get(path).is_some_and(ours));
     }
 
     pub(super) fn started(&mut self, now: Tick) {
@@ -73,22 +78,22 @@ impl Stays {
         match (moved.by, &moved.after) {
             (Who::Person, None) if matches!(moved.before, Some(Node::File(_))) => {
                 let row = store.view().entries.get(path);
-                let known = |proof: &Proof| !is_suspect(proof.seal);
-                let here = row.filter(|row| row.proof.as_ref().is_some_and(known));
+                let known = |proof: &&Proof| proof.seal != NEVER;
+                let proof = row.and_then(|row| row.proof.as_ref()).filter(known);
                 let there = |row: &&EntryRow| !matches!(row.remote, Remote::Absent(_));
-                let here = here.filter(|row| row.placing.is_none()).filter(there);
+                let here = row.filter(|row| row.placing.is_none()).filter(there);
                 let base = here.and_then(|row| row.base.as_ref());
                 let had = base.and_then(|base| {
                     let versions = truth.versions(path).iter();
                     versions.filter(|v| v.is_called(&base.revision)).map(|v| v.n).next_back()
                 });
-                if let Some(n) = had.filter(|_| self.has_looked(now)) {
-                    self.deleted.insert(path.clone(), n);
+                if let (Some(n), Some(proof), true) = (had, proof, self.has_looked(now)) {
+                    self.deleted.insert(path.clone(), (n, proof.seal));
                 }
                 Ok(0)
             }
             (Who::Process, Some(Node::File(file))) => {
-                let Some(had) = self.deleted.remove(path) else { return Ok(0) };
+                let Some((had, _)) = self.deleted.remove(path) else { return Ok(0) };
                 match truth.newest_with(path, &file.content.hash) {
                     Some(n) if n <= had => {
                         let what = format!("{path} was deleted here, and evt_{n} is placed again");
