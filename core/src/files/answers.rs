@@ -188,18 +188,14 @@ impl Files {
             }
             // What a power cut took away, nobody deleted.
             slot.entry.astray |= slot.unsealed_at_boot;
+            if !matches!(found, Found::File { .. }) {
+                // What was sealed, no power cut can have taken away.
+                slot.entry.proof.take_if(|proof| proof.seal == NEVER);
+                slot.removal = removal.or(slot.removal);
+            }
             match found {
-                Found::Absent => {
-                    slot.entry.local = Local::Absent;
-                    // What was sealed, no power cut can have taken away.
-                    slot.entry.proof.take_if(|proof| proof.seal == NEVER);
-                    slot.removal = removal.or(slot.removal);
-                }
-                Found::Odd(odd) => {
-                    slot.entry.local = Local::Odd(odd);
-                    slot.entry.proof = None;
-                    slot.removal = removal.or(slot.removal);
-                }
+                Found::Absent => slot.entry.local = Local::Absent,
+                Found::Odd(odd) => slot.entry.local = Local::Odd(odd),
                 Found::File { hash, stamp } => {
                     let ours = slot.entry.placing.take_if(|placing| placing.hash == hash);
                     let expected = slot.entry.proof.as_ref().map(|proof| proof.hash);
