@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use cli::DIFFERS;
 use landfall_sim::enumerate::{happy_path, kills};
 use landfall_sim::faults::{Address, Kind};
@@ -26,12 +26,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A kind never struck, or an oracle never judged.
 const BLIND: u8 = 25;
 
+/// What makes no sense where a run is spelled out.
+const NOT_SPELLED_OUT: [&str; 9] =
+    ["seeds", "fleet", "only", "without", "ways", "clean", "idle", "keep", "drop"];
+
 /// Tries to break the machine of Landfall, and tells what happened.
 ///
 /// Exit codes: 0 in step, 21 safety, 22 liveness, 23 crash, 24 two runs of one seed differ,
 /// 25 a kind of fault never struck or an oracle never had anything to judge.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(group(ArgGroup::new("run").args(["seed", "scenario"])))]
 struct Args {
     #[command(subcommand)]
     command: Option<cli::Command>,
@@ -73,16 +78,16 @@ struct Args {
     #[arg(long)]
     shrink: bool,
     /// Write the run, spelled out, as a scenario; `-` for the output.
-    #[arg(long, value_name = "FILE", requires = "seed")]
+    #[arg(long, value_name = "FILE", requires = "run")]
     save: Option<PathBuf>,
     /// Write a test that replays the run, spelled out; `-` for the output.
-    #[arg(long, value_name = "FILE", requires = "seed")]
+    #[arg(long, value_name = "FILE", requires = "run")]
     emit_test: Option<PathBuf>,
     /// Run a scenario that `--save` wrote.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "seeds", "fleet"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = NOT_SPELLED_OUT)]
     scenario: Option<PathBuf>,
     /// Draw the run as a page for a browser; with `--shrink`, the smallest run beside it.
-    #[arg(long, value_name = "FILE", requires = "seed")]
+    #[arg(long, value_name = "FILE", requires = "run")]
     report: Option<PathBuf>,
     /// Run every seed twice and compare.
     #[arg(long)]
@@ -93,8 +98,8 @@ struct Args {
     /// Stop a hunt at the first failure.
     #[arg(long)]
     first: bool,
-    /// Record every event and effect of the run of one seed, for `sim replay`.
-    #[arg(long, value_name = "FILE", requires = "seed")]
+    /// Record every event and effect of one run, for `sim replay`.
+    #[arg(long, value_name = "FILE", requires = "run")]
     trace: Option<std::path::PathBuf>,
     /// Print the verdict only.
     #[arg(long)]
@@ -134,28 +139,31 @@ impl Args {
 
     /// The line that does this again.
     fn again(&self, seed: u64) -> String {
-        let mut line = reproduction(self, seed, self.keep.as_deref());
+        let of = |file: &Path| format!("sim --scenario {}", file.display());
+        let mut line = match &self.scenario {
+            Some(file) => of(file),
+            None => reproduction(self, seed, self.keep.as_deref()),
+        };
         match &self.save {
-            Some(file) if *file != *"-" => line = format!("sim --scenario {}", file.display()),
+            Some(file) if *file != *"-" => line = of(file),
             _ if self.shrink => line.push_str(" --shrink"),
             _ => {}
         }
         line
     }
+
+    /// What the run is called.
+    fn name(&self, seed: u64) -> String {
+        self.scenario.as_ref().map_or(format!("seed {seed}"), |file| file.display().to_string())
+    }
 }
 
-/// Runs a scenario.
-fn replay(args: &Args, file: &Path) -> Result<u8, String> {
+/// The run that a scenario spells out.
+fn spelled_out(file: &Path) -> Result<Recipe, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|e| format!("{} can not be read: {e}", file.display()))?;
     let scenario = Scenario::read(&text).map_err(|e| format!("{}: {e}", file.display()))?;
-    let recipe = Recipe { story: !args.quiet, told_steps: args.verbose, ..scenario.recipe() };
-    let report = run(&recipe);
-    match report.verdict.signature() {
-        Some(_) if !args.quiet && !args.verbose => print!("{}", brief::tell(&recipe, &report)),
-        _ => println!("{}{}: {}", report.story, file.display(), report.verdict),
-    }
-    Ok(report.verdict.exit_code())
+    Ok(scenario.recipe())
 }
 
 fn planted(args: &Args) -> Planted {
@@ -182,16 +190,17 @@ fn main() -> ExitCode {
     if args.enumerate_kills {
         return ExitCode::from(enumerate(args.seed.unwrap_or(7)));
     }
-    if let Some(file) = &args.scenario {
-        return ExitCode::from(replay(&args, file).unwrap_or_else(|why| {
-            eprintln!("sim: {why}");
-            2
-        }));
-    }
-    let code = match (&args.seeds, args.seed) {
-        (Some(seeds), _) => hunt(&args, seeds.clone()),
-        (None, Some(seed)) => tell(&args, seed),
-        (None, None) => {
+    let code = match (&args.seeds, args.seed, &args.scenario) {
+        (Some(seeds), ..) => hunt(&args, seeds.clone()),
+        (None, Some(seed), _) => tell(&args, recipe(&args, seed)),
+        (None, None, Some(file)) => match spelled_out(file) {
+            Ok(recipe) => tell(&args, recipe),
+            Err(why) => {
+                eprintln!("sim: {why}");
+                2
+            }
+        },
+        (None, None, None) => {
             eprintln!("sim: say what to do: --seed N, or --seeds A..B (see --help)");
             2
         }
@@ -244,15 +253,17 @@ fn recipe(args: &Args, seed: u64) -> Recipe {
     recipe
 }
 
-fn tell(args: &Args, seed: u64) -> u8 {
-    let mut recipe = recipe(args, seed);
+/// Tells one run, and writes the files about it that are wanted.
+fn tell(args: &Args, mut recipe: Recipe) -> u8 {
+    let seed = recipe.options.seed;
+    let name = args.name(seed);
     if args.what_if.is_wanted() {
         return args.what_if.run(&recipe);
     }
     let found = recipe.clone();
     if args.shrink {
         let Some(shrunk) = shrink(&recipe) else {
-            println!("seed {seed} does not fail, so there is nothing to shrink");
+            println!("{name} does not fail, so there is nothing to shrink");
             return 0;
         };
         println!(
@@ -300,16 +311,17 @@ fn tell(args: &Args, seed: u64) -> u8 {
     }
     if args.twice && run(&recipe).hash != report.hash {
         let step = landfall_sim::hunt::first_difference(&recipe);
-        println!("seed {seed}: two runs differ from step {step} on");
+        println!("{name}: two runs differ from step {step} on");
         return DIFFERS;
     }
     report.verdict.exit_code()
 }
 
-/// Prints what became of the run of a seed.
+/// Prints what became of a run.
 fn print(args: &Args, seed: u64, recipe: &Recipe, report: &Report) {
     let failed = report.verdict.exit_code() != 0;
-    if args.shrink && failed && !args.verbose && !args.quiet {
+    let brief = args.shrink || args.scenario.is_some();
+    if brief && failed && !args.verbose && !args.quiet {
         print!("{}", brief::tell(recipe, report));
     } else {
         if !args.quiet {
@@ -321,7 +333,7 @@ fn print(args: &Args, seed: u64, recipe: &Recipe, report: &Report) {
                 println!("struck: {address}");
             }
         }
-        println!("seed {seed}: {}", report.verdict);
+        println!("{}: {}", args.name(seed), report.verdict);
         println!(
             "hash {:016x}, {} steps, {} faults, {} starts",
             report.hash,
@@ -386,7 +398,7 @@ fn hunt(args: &Args, seeds: Range<u64>) -> u8 {
     if args.shrink
         && let Some(first) = bag.failures.first()
     {
-        tell(args, first.seed);
+        tell(args, recipe(args, first.seed));
     }
     let narrowed = !args.only.is_empty()
         || !without(args).is_empty()

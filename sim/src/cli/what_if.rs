@@ -10,13 +10,13 @@ use landfall_sim::what_if::{Fork, Then, futures, moment};
 #[command(next_help_heading = "What if")]
 pub struct WhatIf {
     /// Tell the run up to this moment (such as 00:31:05 or 31m), and list its faults by number.
-    #[arg(long, value_name = "T", requires = "seed", value_parser = moment)]
+    #[arg(long, value_name = "T", requires = "run", value_parser = moment)]
     until: Option<Tick>,
     /// From that moment on: `drop fault N`, `kill` or `power-cut`. Can be given more than once.
     #[arg(long, value_name = "WHAT", requires = "until")]
     then: Vec<Then>,
     /// Decide what follows from some moments anew, N times each: where did it become inevitable?
-    #[arg(long, value_name = "N", requires = "seed", conflicts_with = "until")]
+    #[arg(long, value_name = "N", requires = "run", conflicts_with = "until")]
     futures: Option<u32>,
 }
 
