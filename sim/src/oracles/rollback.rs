@@ -1,6 +1,7 @@
 //! A path never goes back to an older version of the server than one that it had. What a power
-//! cut took is forgotten where a person saved something else since, and where it was sent and no
-//! durable row says that it was taken.
+//! cut took is forgotten where a person saved something else since, where it was sent and no
+//! durable row says that it was taken, and where the cut left what the durable row says both sides
+//! had: it was the cut that went back, and from there on the path goes forward.
 
 use landfall_core::path::RemotePath;
 
@@ -34,6 +35,13 @@ impl Rollback {
                 // What was sent a moment before, and no row says that the server took it.
                 let floor = self.floor.get(path).and_then(|n| truth.at(path, *n));
                 let row = store.view().entries.get(path).and_then(|row| row.base.as_ref());
+                if let Some(Node::File(left)) = moved.after
+                    && row.is_some_and(|base| base.hash == left.content.hash)
+                    && let Some(n) = truth.newest_with(path, &left.content.hash)
+                    && let Some(known) = self.floor.get_mut(path)
+                {
+                    *known = n.min(*known);
+                }
                 if floor.is_some_and(|sent| {
                     sent.ours && !row.is_some_and(|base| sent.is_called(&base.revision))
                 }) {
