@@ -2,6 +2,7 @@
 mod lab;
 use lab::*;
 use landfall_core::event::{Answer, Outcome};
+use landfall_core::row::{Of, RowKey, StoredRow};
 use landfall_core::status::Verdict;
 use landfall_core::time::Ms;
 
@@ -79,4 +80,21 @@ fn a_file_below_a_refused_directory_stays_known_when_a_listing_shows_the_directo
     assert_eq!(lab.status().refused_names, 2, "{}", lab.story);
     told(&mut lab, vec![deleted(104, "/a/b//e")]);
     assert_eq!(lab.status().refused_names, 0, "{}", lab.story);
+}
+
+/// An older version can not read the row of a refused name, and the one after it can.
+#[test]
+fn a_refused_name_whose_row_could_not_be_read_is_counted_once_it_can() {
+    let mut lab = Lab::in_step_with(&[("/a", 1)]);
+    told(&mut lab, vec![updated(101, "/../up", 2)]);
+    let key = RowKey { unit: UNIT, of: Of::Refused("/../up".into()) };
+    let row = lab.rows.get(&key).unwrap().clone();
+    lab.rows.put(StoredRow { schema: 99, ..row.clone() });
+    lab.kill();
+    told(&mut lab, vec![updated(102, "/b\\c", 2)]);
+    lab.rows.put(row);
+    lab.kill();
+    lab.wait(Ms::secs(1));
+    assert_eq!(lab.status().refused.len(), 2, "{}", lab.story);
+    assert_eq!(lab.status().refused_names, 2, "{}", lab.story);
 }

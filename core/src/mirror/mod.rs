@@ -212,6 +212,8 @@ impl Mirror {
     pub fn start(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
         self.at = self.row.position.clone();
         files.replay_from(cx, self.row.replay);
+        // A row that could not be read at an earlier start may be back.
+        self.count_refused(cx);
         self.moved_at = cx.now.tick;
         self.progressed_at = cx.now.tick;
         self.doubt.proved(cx.now.tick);

@@ -115,7 +115,7 @@ impl Mirror {
         }
     }
 
-    fn count_refused(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn count_refused(&mut self, cx: &mut Cx<'_>) {
         let refused = self.refused.len() as u64;
         self.change(cx, |row| row.refused_names = refused);
     }
