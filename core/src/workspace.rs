@@ -191,7 +191,7 @@ impl Lane for Workspace {
             self.files.heard_all(cx);
         }
         if self.config.mode.is_written_here() {
-            self.writeback.pump(cx, &mut self.files);
+            self.writeback.pump(cx, &mut self.files, self.mirror.row.epoch);
         }
         if self.files.pump(cx) {
             self.mirror.seal_begun(&self.files);
@@ -292,9 +292,10 @@ impl Workspace {
             brake_at_stop,
             ears: _,
         } = self;
-        files.print(print, mirror.origin(durable));
+        let origin = mirror.origin(durable);
+        files.print(print, origin);
         mirror.print(print, files, durable);
-        writeback.print(print, durable);
+        writeback.print(print, origin);
         print.until(*hear_until);
         print.plain(&(config, in_step, stopping, brake_at_stop));
     }
@@ -344,7 +345,7 @@ impl Workspace {
         if self.stopping {
             return;
         }
-        if !self.is_at_rest() {
+        if !self.is_at_rest() || self.files.is_root_lost() {
             self.in_step = false;
             return;
         }

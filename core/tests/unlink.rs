@@ -107,6 +107,32 @@ fn what_was_deleted_there_while_the_root_was_gone_is_not_sent_again() {
     assert_eq!(lab.disk["/b"], hash(3), "{}", lab.story);
 }
 
+/// The directory of the mirror went before what was placed in it was sealed. A power cut may still
+/// take that, so the mirror is neither complete nor in step.
+#[test]
+fn what_was_not_sealed_when_the_root_went_is_not_complete() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.wait(Ms::secs(40));
+    let events = vec![updated(101, "/a", 2)];
+    lab.answer("events", Outcome::Ok(Answer::Events { events, next: None }));
+    lab.wait(Ms(1));
+    // It takes two tries, and the position of the feed is durable before the second.
+    lab.answer("read /a", refused(422, "", ""));
+    lab.wait(Ms::secs(3));
+    let (sealed, in_step_at) = (lab.mirror_row().sealed, lab.mirror_row().in_step_at);
+    lab.read("/a", 2);
+    lab.wait(Ms(1));
+    lab.root_lost = true;
+    for _ in 0..3 {
+        lab.wait(Ms::secs(30));
+        lab.quiet_feed_if_asked();
+    }
+    assert_eq!(lab.mirror_row().sealed, sealed, "{}", lab.story);
+    assert_eq!(lab.mirror_row().in_step_at, in_step_at, "{}", lab.story);
+    assert!(!lab.status().in_step, "{}", lab.story);
+    assert_eq!(lab.status().brakes[0].name(), "root-lost", "{}", lab.story);
+}
+
 #[test]
 fn too_many_deletes_at_once_wait_for_a_person() {
     let files: Vec<(String, u8)> = names(40);

@@ -149,6 +149,11 @@ impl Files {
         }
     }
 
+    /// Whether the root is gone.
+    pub fn is_root_lost(&self) -> bool {
+        self.unlinks.root_lost
+    }
+
     /// The brake on what is deleted here, if it is on.
     pub(super) fn unlink_brake(&self) -> Option<Brake> {
         if self.unlinks.root_lost {

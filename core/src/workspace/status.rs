@@ -277,7 +277,10 @@ impl Workspace {
             (0, owed) => waits.push(format!("the server, which still works on {owed} writes")),
             (pending, _) => waits.push(format!("{pending} changes that are on their way")),
         }
-        if !self.files.seals.is_clean() {
+        for brake in self.files.brakes() {
+            waits.push(format!("a person: {}", brake.seen()));
+        }
+        if !self.files.is_sealed_out() {
             waits.push(String::from("a seal"));
         }
         match self.writeback.dead() {
