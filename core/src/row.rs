@@ -259,6 +259,9 @@ pub struct IntentRow {
     /// The point of the feed at which the server had that.
     #[serde(default)]
     pub since: Ordinal,
+    /// The feed that it was made under: how often one was lost before.
+    #[serde(default)]
+    pub epoch: u32,
     /// When it was made.
     pub made: Wall,
     /// How often the payload was refused.

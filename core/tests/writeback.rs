@@ -749,3 +749,30 @@ fn what_was_written_over_ours_before_we_heard_of_ours_is_fetched() {
     lab.wait(Ms::secs(5));
     assert_eq!(lab.disk["/a"], hash(7), "{}", lab.story);
 }
+
+/// Our write was taken, somebody wrote over it, and the feed was lost before we heard of either.
+/// What the server answers when the write is sent again is of the past, and no feed tells what came
+/// after: the file is read, and not put over theirs.
+#[test]
+fn an_answer_from_before_the_feed_was_lost_is_no_news() {
+    let mut lab = Lab::two_way(&[("/a", 1)]);
+    lab.saves("/a", 9);
+    lab.wait(Ms(20));
+    lab.request("bulk /a v9 if rev_1");
+    lab.kill();
+    lab.wait(Ms(20));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.wait(Ms(20));
+    lab.answer("tip", tip(140));
+    lab.wait(Ms(20));
+    lab.wrote("bulk /a v9 if rev_1", &[("/a", "rev_50")]);
+    lab.wait(Ms(20));
+    lab.page(&[listed("/a", 7)], None, Some(1));
+    lab.quiet_feed();
+    lab.wait(Ms::secs(5));
+    lab.read("/a", 7);
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.disk["/a"], hash(7), "{}", lab.story);
+    assert!(lab.conflicts.is_empty(), "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}

@@ -155,7 +155,8 @@ impl Files {
 
     /// The server carried an intent out: it has this revision now, or nothing. That took place at
     /// `at` or later, and after all that was known of the path: after a kill, the feed may tell
-    /// that once more.
+    /// that once more. But if the feed was lost since it was first sent, the answer may be of that
+    /// time, and nobody tells what came after it: the server is asked.
     pub fn pushed(
         &mut self,
         cx: &mut Cx<'_>,
@@ -176,7 +177,7 @@ impl Files {
                 let base = entry.base.as_ref().filter(|base| base.revision == revision);
                 Past { hash: base.map(|base| base.hash), revision }
             });
-            let now = match (&revision, &sent.bytes) {
+            let mut now = match (&revision, &sent.bytes) {
                 (Some(revision), Some(bytes)) => {
                     let (revision, hash) = (revision.clone(), bytes.hash);
                     entry.base = Some(Version { revision: revision.clone(), hash });
@@ -188,6 +189,9 @@ impl Files {
                     Remote::Absent(at)
                 }
             };
+            if sent.epoch != at.epoch {
+                now = Remote::Unknown(at);
+            }
             let known = entry.remote.revision().cloned();
             let doubted = matches!(entry.remote, Remote::Unknown(_));
             let faster = known == revision && !doubted;

@@ -183,14 +183,14 @@ impl Writeback {
         self.intents.is_empty() && self.receipts.is_empty()
     }
 
-    /// Copies what is to be sent, makes intents of it, and sends them.
-    pub fn pump(&mut self, cx: &mut Cx<'_>, files: &mut Files) {
+    /// Copies what is to be sent, makes intents of it under this feed, and sends them.
+    pub fn pump(&mut self, cx: &mut Cx<'_>, files: &mut Files, epoch: u32) {
         for (path, bytes) in files.take_staged() {
-            self.intend(cx, files, &path, Some(bytes));
+            self.intend(cx, files, epoch, &path, Some(bytes));
         }
         files.stage(cx, self.intents.len(), self.max_file);
         while let Some(path) = files.unlink(cx) {
-            self.intend(cx, files, &path, None);
+            self.intend(cx, files, epoch, &path, None);
         }
         if !self.stopping {
             self.retry_waiting(cx, files);
@@ -206,6 +206,7 @@ impl Writeback {
         &mut self,
         cx: &mut Cx<'_>,
         files: &mut Files,
+        epoch: u32,
         path: &RemotePath,
         bytes: Option<Staged>,
     ) {
@@ -218,7 +219,7 @@ impl Writeback {
         let hash = bytes.map(|bytes| bytes.hash);
         let command = self.command(cx, &(path, &base, hash));
         cx.note(Decision::Sending { path: path.clone(), command: command.clone(), rule });
-        let row = IntentRow { command, base, bytes, since, made: cx.now.wall, failures: 0 };
+        let row = IntentRow { command, base, bytes, since, epoch, made: cx.now.wall, failures: 0 };
         cx.put(Value::Intent(path.clone(), row.clone()));
         self.orders += 1;
         let state = State::Storing(cx.mark());

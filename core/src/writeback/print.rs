@@ -2,12 +2,13 @@
 
 use super::receipts::Receipt;
 use super::{Intent, State, Writeback};
+use crate::files::print::Origin;
 use crate::fingerprint::Print;
-use crate::id::CommitSeq;
 use crate::row::{IntentRow, Staged};
 
 impl Writeback {
-    pub(crate) fn print(&self, print: &mut Print, durable: CommitSeq) {
+    pub(crate) fn print(&self, print: &mut Print, origin: Origin) {
+        let durable = origin.durable;
         let Self {
             max_file,
             max_batch,
@@ -31,8 +32,8 @@ impl Writeback {
         } = self;
         print.plain(&(max_file, max_batch, bulk, stopping, letters.len()));
         for (path, Intent { row, state, order: _, at_most, tries }) in intents {
-            let IntentRow { command: _, base, bytes, since: _, made: _, failures } = row;
-            print.plain(&(path, base, failures, at_most, tries));
+            let IntentRow { command: _, base, bytes, since: _, epoch, made: _, failures } = row;
+            print.plain(&(path, base, *epoch == origin.epoch, failures, at_most, tries));
             staged(print, bytes.as_ref());
             match state {
                 State::Storing(mark) => print.plain(&(0u8, mark.0.saturating_sub(durable.0))),

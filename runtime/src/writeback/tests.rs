@@ -100,6 +100,7 @@ fn intent(of: &str, failures: u32, secs_ago: u64) -> Value {
         base: Some(Revision("rev_7".into())),
         bytes: Some(bytes(3)),
         since: landfall_core::files::entry::Ordinal::FIRST,
+        epoch: 0,
         made: Wall(NOW.0 - secs_ago * 1000),
         failures,
     };
