@@ -139,7 +139,7 @@ impl Args {
 
     /// The line that does this again.
     fn again(&self, seed: u64) -> String {
-        let of = |file: &Path| format!("sim --scenario {}", file.display());
+        let of = |file: &Path| format!("sim --scenario {}{}", file.display(), self.defect());
         let mut line = match &self.scenario {
             Some(file) => of(file),
             None => reproduction(self, seed, self.keep.as_deref()),
@@ -150,6 +150,15 @@ impl Args {
             _ => {}
         }
         line
+    }
+
+    /// The option that plants a defect, if one is planted.
+    fn defect(&self) -> &'static str {
+        match (self.canary, self.planted) {
+            (true, _) => " --canary",
+            (_, true) => " --planted",
+            _ => "",
+        }
     }
 
     /// What the run is called.
@@ -194,7 +203,7 @@ fn main() -> ExitCode {
         (Some(seeds), ..) => hunt(&args, seeds.clone()),
         (None, Some(seed), _) => tell(&args, recipe(&args, seed)),
         (None, None, Some(file)) => match spelled_out(file) {
-            Ok(recipe) => tell(&args, recipe),
+            Ok(recipe) => tell(&args, Recipe { planted: planted(&args), ..recipe }),
             Err(why) => {
                 eprintln!("sim: {why}");
                 2
@@ -372,6 +381,7 @@ fn reproduction(args: &Args, seed: u64, kept: Option<&[Address]>) -> String {
     if let Some(kept) = kept {
         list("keep", kept.iter().map(Address::to_string).collect());
     }
+    line.push_str(args.defect());
     line
 }
 
