@@ -313,3 +313,34 @@ fn a_kill_does_not_forget_what_is_gone_before_the_feed_does() {
     lab.wait(Ms::secs(1));
     assert_eq!(lab.sent("read /a"), 1, "it was read once, before it was deleted\n{}", lab.story);
 }
+
+/// Our delete was carried out, and the feed was lost before it told that. The new one tells its
+/// past: a change, a delete of long ago, and the version that we deleted. Then it says that this was
+/// all, which is not true, and a replica that lags still has the file. Nothing is placed.
+#[test]
+fn the_past_of_the_feed_makes_nobody_forget_that_a_delete_was_carried_out() {
+    let mut lab = Lab::two_way(&[("/a", 1), ("/b", 2)]);
+    lab.deletes("/a");
+    lab.wait(Ms::secs(3));
+    lab.answer("delete /a if rev_1", Outcome::Ok(Answer::Deleted { op: None }));
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(1));
+    lab.page(&[listed("/b", 2)], None, Some(1));
+    lab.wait(Ms(1));
+    let mut events: Vec<_> = (2..200).map(|n| updated(n, "/b", 2)).collect();
+    events.extend([updated(200, "/a", 9), deleted(201, "/a")]);
+    let told = |events, next: Option<&str>| {
+        Outcome::Ok(Answer::Events { events, next: next.map(Into::into) })
+    };
+    lab.answer("events", told(events, Some("evt_201")));
+    lab.answer("events", told(vec![updated(202, "/a", 1)], None));
+    lab.quiet_feed_if_asked();
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.sent("read /a"), 0, "{}", lab.story);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", told(vec![deleted(203, "/a")], None));
+    lab.wait(Ms::secs(5));
+    assert!(!lab.disk.contains_key("/a"), "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}

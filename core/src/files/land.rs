@@ -51,7 +51,7 @@ impl Files {
         let blob = got.blob;
         self.make_slot(path);
         self.update(cx, path, |slot| {
-            slot.observe(remote);
+            slot.observe(remote, false);
             slot.entry.placing = Some(version.clone());
             slot.entry.doing = Some(Doing::Staged { blob, version });
         });

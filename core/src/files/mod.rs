@@ -241,12 +241,15 @@ impl Files {
         let known = entry.place_of(&remote);
         let old = known.is_some_and(|at| at + 1 < entry.lineage.len());
         let is_delete = remote.revision().is_none();
+        // A delete of the past need not be the one that is known.
+        let any_delete = is_delete && self.is_past(&remote);
         // Ours once more, where somebody has long written over it: the feed tells its past.
         let other = !entry.is_ours() && !matches!(entry.remote, Remote::Unknown(_));
         let was_ours = known.is_some() && !old && other;
         self.update(cx, path, |slot| {
             let line = &mut slot.entry.lineage;
             match known {
+                _ if any_delete => {}
                 _ if was_ours => line.clear(),
                 // A delete is told once. The next is another.
                 Some(at) => {
@@ -297,7 +300,8 @@ impl Files {
                 }
             }
         }
-        self.update(cx, path, |slot| slot.observe(remote));
+        let past = self.is_past(&remote);
+        self.update(cx, path, |slot| slot.observe(remote, past));
         true
     }
 
@@ -321,8 +325,11 @@ impl Files {
     }
 
     /// A complete snapshot, taken at this point of the feed, was believed: what it shows is newer
-    /// than what came before.
+    /// than what came before. But a feed that tells its past tells that once more.
     pub fn snapshot_believed(&mut self, cx: &mut Cx<'_>, tag: Ordinal) {
+        if self.replay.is_some() {
+            return;
+        }
         let past: Vec<RemotePath> = self
             .slots
             .iter()

@@ -16,8 +16,20 @@ impl Files {
     pub fn replay_from(&mut self, cx: &mut Cx<'_>, from: Option<Ordinal>) {
         let Some(before) = core::mem::replace(&mut self.replay, from) else { return };
         for path in self.paths_where(|entry| entry.remote.at() > before) {
+            self.update(cx, &path, |slot| {
+                let entry = &mut slot.entry;
+                if entry.remote.revision().is_some() && !entry.is_ours() {
+                    // A delete that was ours is long past.
+                    entry.lineage.retain(Option::is_some);
+                }
+            });
             self.settle(cx, &path);
         }
+    }
+
+    /// Whether the feed tells this of its past.
+    pub(super) fn is_past(&self, remote: &Remote) -> bool {
+        self.replay.is_some_and(|from| remote.at() > from)
     }
 
     /// Where the past began that the feed is telling.

@@ -70,7 +70,8 @@ impl Slot {
         was.then_some(Queued { due: self.due, mark: self.mark })
     }
 
-    pub fn observe(&mut self, remote: Remote) {
+    /// The server has this. `past`: or it had it, for the feed tells its past.
+    pub fn observe(&mut self, remote: Remote, past: bool) {
         // A listing without hashes takes nothing away from what is known.
         let remote = match (remote, &self.entry.remote) {
             (
@@ -85,7 +86,7 @@ impl Slot {
             (remote, _) => remote,
         };
         if !remote.is_same_file(&self.entry.remote) {
-            if remote.revision().is_some() {
+            if remote.revision().is_some() && !past {
                 // A delete that was ours is long past.
                 self.entry.lineage.retain(Option::is_some);
             }
