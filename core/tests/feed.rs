@@ -1,7 +1,7 @@
 //! A feed that does not say all, or says it oddly.
 mod lab;
 use lab::*;
-use landfall_core::event::{Answer, Outcome, Part};
+use landfall_core::event::{Answer, Event, Outcome, Part};
 use landfall_core::id::EventId;
 use landfall_core::time::Ms;
 use landfall_core::wire::FeedEvent;
@@ -218,4 +218,55 @@ fn goes_to_the_trash_whatever_is_read_after_its_delete(version: u8) {
     lab.quiet_feed_if_asked();
     assert_eq!(lab.trash, ["/a"], "{}", lab.story);
     assert!(lab.status().in_step, "{}", lab.story);
+}
+
+/// The export showed what was changed after the position that was taken. It breaks off, and a
+/// replica that lags lists what was there before. What the feed tells of that position on decides.
+#[test]
+fn of_two_snapshots_that_disagree_the_feed_says_which_is_older() {
+    let mut lab = Lab::new().start();
+    lab.answer("tip", tip(100));
+    let call = lab.export(&[("/a", 2), ("/b", 1)]);
+    lab.wait(Ms(1));
+    lab.step(Event::Done { call, outcome: link_failed() });
+    while !lab.asked.iter().any(|(_, request)| show(request).starts_with("tree")) {
+        lab.wait(Ms::secs(1));
+        for (path, n) in [("/a", 2), ("/b", 1)] {
+            assert_eq!(lab.disk[path], hash(n), "{}", lab.story);
+        }
+    }
+    lab.page(&[listed("/a", 1), listed("/b", 1)], None, Some(2));
+    lab.wait(Ms(1));
+    if lab.asked.iter().any(|(_, request)| show(request).starts_with("read /a")) {
+        lab.read("/a", 1);
+        lab.wait(Ms(1));
+    }
+    assert_eq!(lab.disk["/a"], hash(2), "{}", lab.story);
+    lab.answer("events", events(vec![updated(101, "/a", 2)], None));
+    lab.wait(Ms::secs(5));
+    assert_eq!(lab.disk["/a"], hash(2), "{}", lab.story);
+    assert!(lab.status().in_step, "{}", lab.story);
+}
+
+/// A feed that tells its past says nothing for once, and a replica that lags calls an older event the
+/// newest. One time is not enough to take that for the end.
+#[test]
+fn an_older_event_that_is_called_the_newest_once_ends_no_past() {
+    let mut lab = Lab::in_step_with(&[("/a", 5)]);
+    lab.wait(Ms::secs(40));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(1));
+    lab.page(&[listed("/a", 5)], None, Some(1));
+    lab.wait(Ms(1));
+    lab.answer("events", events(vec![updated(2, "/a", 4)], Some("evt_2")));
+    for _ in 0..2 {
+        lab.wait(Ms::secs(5));
+        lab.answer("events", events(vec![], Some("evt_2")));
+        lab.wait(Ms(1));
+        assert_eq!(lab.sent("read"), 0, "{}", lab.story);
+        lab.answer("tip", tip(1));
+    }
+    // It goes on doing so: nobody can know more, and the file is asked for.
+    lab.wait(Ms(1));
+    lab.request("read /a");
 }

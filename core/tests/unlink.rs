@@ -344,3 +344,28 @@ fn the_past_of_the_feed_makes_nobody_forget_that_a_delete_was_carried_out() {
     assert!(!lab.disk.contains_key("/a"), "{}", lab.story);
     assert!(lab.status().in_step, "{}", lab.story);
 }
+
+/// Our delete is under way when the feed is lost, and a replica that lags lists what was there before
+/// the version that is deleted. The delete is answered, and a read gives the version that it was
+/// of: that was there once, and is not put back.
+#[test]
+fn a_listing_that_is_behind_does_not_bring_back_what_is_being_deleted() {
+    let mut lab = Lab::two_way(&[("/a", 5), ("/b", 2)]);
+    lab.deletes("/a");
+    lab.wait(Ms::secs(3));
+    let call = lab.request("delete /a if rev_5");
+    lab.wait(Ms::secs(37));
+    lab.answer("events", refused(410, "gone", ""));
+    lab.answer("tip", tip(140));
+    lab.page(&[listed("/a", 4), listed("/b", 2)], None, Some(2));
+    lab.wait(Ms(1));
+    lab.done(call, Answer::Deleted { op: None });
+    lab.quiet_feed();
+    lab.wait(Ms(20));
+    lab.read("/a", 5);
+    lab.wait(Ms::secs(20));
+    assert!(!lab.disk.contains_key("/a"), "{}", lab.story);
+    lab.answer("read /a", refused(404, "", ""));
+    lab.wait(Ms(1));
+    assert!(!lab.disk.contains_key("/a"), "{}", lab.story);
+}

@@ -78,6 +78,7 @@ impl Files {
         let read = Remote::File { revision: got.revision, hash: Some(got.hash), at };
         // A replica that lags gives what the server had before.
         let stale = slot.entry.had(&read) || slot.deleted && !insists;
+        let at_odds = slot.at_odds && slot.entry.base.is_some();
         let unknown = matches!(slot.entry.remote, Remote::Unknown(_));
         let left_out = unknown && slot.entry.missed.is_some();
         // Nobody told that it changed, or the server said that it has something else.
@@ -90,7 +91,7 @@ impl Files {
             Remote::Unknown(_) => (!untold || insists, true),
             Remote::File { revision, hash, .. } => {
                 let agrees = *revision == version.revision || *hash == Some(got.hash);
-                (agrees || insists, true)
+                (agrees && !at_odds || insists, true)
             }
         };
         if left_out {
@@ -103,7 +104,12 @@ impl Files {
             let entry = &slot.entry;
             let old = entry.base.as_ref().is_some_and(|base| base.hash == version.hash);
             // What was here before a power cut may have been newer, too.
-            stale || untold || entry.astray || entry.remote_is_base() || old && !same_bytes
+            stale
+                || untold
+                || at_odds
+                || entry.astray
+                || entry.remote_is_base()
+                || old && !same_bytes
         });
         if wanted && !accept && settled {
             self.ask_feed = true;

@@ -141,6 +141,7 @@ impl Slot {
             unsealed_at_boot,
             disagreed,
             deleted,
+            at_odds,
             lags,
             alone,
             mode_refused,
@@ -163,7 +164,7 @@ impl Slot {
             mode_refused,
             cold,
             touched,
-            (undone, let_go, resend, deleted),
+            (undone, let_go, resend, deleted, at_odds),
         ));
         print.maybe(*due, Print::until);
         print.maybe(*removal, |print, seal| seals.print_number(print, seal));

@@ -166,6 +166,7 @@ impl Files {
         at: Ordinal,
     ) {
         self.progress += 1;
+        let past = self.get(path).is_some_and(|entry| self.is_past(&entry.remote));
         self.update(cx, path, |slot| {
             let entry = &mut slot.entry;
             entry.doing = None;
@@ -195,6 +196,8 @@ impl Files {
             let known = entry.remote.revision().cloned();
             let doubted = matches!(entry.remote, Remote::Unknown(_));
             let faster = known == revision && !doubted;
+            let last = entry.lineage.last().map(|past| past.as_ref().map(|it| &it.revision));
+            let is_first = before.is_some() && last != Some(sent.base.as_ref());
             if faster && revision.is_none() {
                 // The feed told it already.
             } else if faster
@@ -202,8 +205,7 @@ impl Files {
                 || doubted
                 || entry.remote.at() == sent.since
             {
-                let last = entry.lineage.last().map(|past| past.as_ref().map(|it| &it.revision));
-                if before.is_some() && last != Some(sent.base.as_ref()) {
+                if is_first {
                     remember(&mut entry.lineage, before);
                 }
                 let hash = sent.bytes.as_ref().map(|bytes| bytes.hash);
@@ -214,8 +216,18 @@ impl Files {
             } else if sent.base.is_none() && known.is_none() {
                 // Somebody made it and deleted it, and nobody knows whether before or after us.
                 entry.remote = Remote::Unknown(at);
+            } else if let Remote::File { revision, hash, .. } = &entry.remote
+                && !past
+                && before.is_some()
+            {
+                // Something newer was told meanwhile. Or a listing is behind, and this is told yet.
+                // Either way, what this was made from is not there any more.
+                let now = Past { revision: revision.clone(), hash: *hash };
+                if is_first {
+                    remember(&mut entry.lineage, before);
+                }
+                remember(&mut entry.lineage, Some(now));
             }
-            // Else something newer was told meanwhile. Were it older, this would be told yet.
             entry.missed = None;
             slot.due = None;
         });

@@ -22,6 +22,9 @@ pub(super) struct Slot {
     /// The feed told of a delete that is not believed yet. Were there something newer, it would tell
     /// that soon; whatever a read gives before it does may come from a replica that lags.
     pub deleted: bool,
+    /// Two snapshots of the same point of the feed show two versions. The feed tells which of them
+    /// is older, if one of them is newer than that point; else it was a replica that lags.
+    pub at_odds: bool,
     /// Since when the server tells of it and does not have it, and when it said so last. A new
     /// process begins to count anew, because no clock can be trusted across runs.
     pub lags: Option<(Tick, Tick)>,
@@ -85,11 +88,17 @@ impl Slot {
             }
             (remote, _) => remote,
         };
+        let told = remote.at() > self.entry.remote.at();
+        if told && core::mem::take(&mut self.at_odds) {
+            self.due = None;
+        }
         if !remote.is_same_file(&self.entry.remote) {
             if remote.revision().is_some() && !past {
                 // A delete that was ours is long past.
                 self.entry.lineage.retain(Option::is_some);
             }
+            let was_there = self.entry.remote.revision().is_some();
+            self.at_odds |= !told && was_there && remote.revision().is_some();
             // Something new deserves a try at once.
             self.due = None;
             self.cold = false;
@@ -123,6 +132,7 @@ impl Slot {
             unsealed_at_boot: false,
             disagreed: None,
             deleted: false,
+            at_odds: false,
             lags: None,
             alone: false,
             mode_refused: false,

@@ -19,6 +19,10 @@ const SILENCES: u32 = 6;
 /// So long a silence loses the feed. A replica may lag.
 const SILENCE: Ms = Ms::mins(1);
 
+/// So many times in a row an older event than ours has to be called the newest before a past that is
+/// told counts as told to its end. A replica that lags may say so once.
+const OLDER: u32 = 2;
+
 /// See the [module](self).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Doubt {
@@ -27,6 +31,8 @@ pub(super) struct Doubt {
     /// Empty pages in a row since, and when the first of them came.
     silences: u32,
     silent_since: Option<Tick>,
+    /// How often in a row an older event than ours was called the newest.
+    older: u32,
     /// When the feed last told something, or had the newest event that we have.
     proven: Tick,
     pub asking: Asking,
@@ -88,6 +94,13 @@ impl Doubt {
         Some(self.silences)
     }
 
+    /// An older event than ours was called the newest, and nothing follows ours. Answers whether
+    /// that has to do.
+    pub fn older(&mut self) -> bool {
+        self.older = self.older.saturating_add(1);
+        self.older >= OLDER
+    }
+
     /// Whether the feed said nothing for too long.
     pub fn is_lost(&self, now: Tick) -> bool {
         let long = self.silent_since.is_some_and(|since| now - since >= SILENCE);
@@ -96,8 +109,8 @@ impl Doubt {
 
     /// For the [fingerprint](crate::fingerprint).
     pub fn print(&self, print: &mut Print) {
-        let Self { beyond, silences, silent_since, proven, asking } = self;
-        print.plain(&(beyond, silences, asking));
+        let Self { beyond, silences, silent_since, older, proven, asking } = self;
+        print.plain(&(beyond, silences, older, asking));
         print.maybe(*silent_since, Print::since);
         print.since(*proven);
     }

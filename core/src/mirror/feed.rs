@@ -122,7 +122,7 @@ impl Mirror {
 
     /// The newest event was asked for where a past seemed to be told to its end. If that is none
     /// that we have, there is more. A replica that lags calls an older one the newest, and so does
-    /// a server that answers with its oldest: of those nobody can know more.
+    /// a server that answers with its oldest: of one that goes on doing so nobody can know more.
     fn compared_end(&mut self, cx: &mut Cx<'_>, files: &mut Files, answer: &Answer) {
         let (newest, ours) = match (answer, &self.at) {
             (Answer::Tip(Some(newest)), Some(Position::After(ours))) => (newest, ours),
@@ -130,6 +130,9 @@ impl Mirror {
             _ => return self.feed_again(cx),
         };
         let is_older = newest.number().zip(ours.number()).is_some_and(|(n, ours)| n <= ours);
+        if is_older && newest != ours && !self.doubt.older() {
+            return self.feed_again(cx);
+        }
         if newest == ours || is_older {
             self.doubt.proved(cx.now.tick);
             return self.took_page(cx, files, true);
